@@ -1,0 +1,308 @@
+// Package cache provides a cache in memory that never holds more than its bounds: a
+// number of entries, a number of bytes, or both, at every instant and with any number of writers.
+//
+// An entry lives until its time is over, until somebody deletes or replaces it, or
+// until a newcomer needs its room. Values are kept as they are, not copied: who changes what a value
+// points to changes it for all. Use a plain map where the keys are few and known, and
+// something on disk where losing an entry is losing data.
+//
+// # Bounds
+//
+// Room is reserved before an entry is published and given back after it is gone, so
+// that Len() <= MaxEntries() and Bytes() <= MaxBytes() whenever one looks. Bytes
+// counts what the heap holds because of the cache: keys and values with all they point
+// to, the index, the slots used or not, and the allocator's rounding.
+//
+// # Expiry
+//
+// An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its
+// memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock.
+//
+// # Concurrency
+//
+// Reads take no lock and wait for nobody but, for some nanoseconds, a writer of the
+// same entry. Writers to different shards do not meet. The functions in [Config], loaders and the bodies
+// of iterations run with no lock held.
+//
+// # Cost
+//
+// An entry costs its key and value, in whole words, and some forty bytes beside them. A steady state allocates
+// nothing, and the collector sees a few large objects, not one for each entry.
+package cache
+
+import (
+	"iter"
+	"math"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// A Cache holds at most MaxEntries entries and MaxBytes bytes, whichever is reached
+// first. At a bound a newcomer takes the place of the entries that are least likely to
+// be asked for again: expired ones first, then those that were hardly read. Nobody is
+// told but [Config.OnRemove] and [Stats]; whoever needs a value must be able to make
+// it again.
+//
+// All methods may be called from any goroutine at any time, from the functions in
+// Config as well. A Cache needs no goroutine and no Close: drop it, and it is gone.
+type Cache[K comparable, V any] struct {
+	engine   *engine[K, V]
+	ttl      time.Duration
+	idle     time.Duration
+	jitter   float64
+	size     func(K, V) int64 // bytes beside the entry's own words; nil: there are none
+	onRemove func(K, V, Reason)
+
+	loads      loads[K, V]
+	refused    atomic.Uint64
+	maxEntries atomic.Int64
+	maxBytes   atomic.Int64
+	reads      stripes
+}
+
+// New returns an empty cache, or an error that names the field of config that is
+// wrong, its value and what was wanted.
+func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	e := newEngine[K, V](config.MaxEntries, config.MaxBytes, config.Idle, config.Size != nil, config.OnRemove != nil)
+	c := &Cache[K, V]{
+		engine: e, ttl: config.TTL, idle: config.Idle, jitter: config.Jitter,
+		size: config.Size, onRemove: config.OnRemove,
+	}
+	if c.size == nil {
+		c.size = sizeOutside[K, V]()
+	}
+	c.maxEntries.Store(int64(config.MaxEntries))
+	c.maxBytes.Store(config.MaxBytes)
+	return c, nil
+}
+
+// Get returns the value for key and reports whether there was one. An expired entry
+// counts as absent, swept or not. Get takes constant time, takes no lock and does
+// not allocate.
+func (c *Cache[K, V]) Get(key K) (V, bool) {
+	var val cell[V]
+	h := hashOf(&c.engine.hasher, &key)
+	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
+	if !ok || c.engine.clock.passed(deadlineOf(f.meta)) {
+		c.reads.mine().misses.Add(1)
+		var none V
+		return none, false
+	}
+	if c.engine.idle != 0 {
+		c.engine.touch(f.slab, f.slot, f.meta)
+	} else {
+		f.slab.at(f.slot).hit(f.meta)
+	}
+	c.reads.mine().hits.Add(1)
+	return val.v, true
+}
+
+// Peek is Get without a trace: it is not counted, does not keep the entry from
+// eviction and does not put off an idle entry's end.
+func (c *Cache[K, V]) Peek(key K) (V, bool) {
+	var val cell[V]
+	h := hashOf(&c.engine.hasher, &key)
+	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
+	if !ok || c.engine.clock.passed(deadlineOf(f.meta)) {
+		var none V
+		return none, false
+	}
+	return val.v, true
+}
+
+// Set stores value for key, to live for [Config.TTL], and reports whether it did. It
+// does not if the entry alone is larger than MaxBytes; then the value that the key had
+// goes as well, so that nobody reads what its owner meant to replace.
+//
+// Set takes the lock of one shard. It evicts what it must before it stores, and does
+// not allocate once the cache is full.
+func (c *Cache[K, V]) Set(key K, value V) bool {
+	return c.SetTTL(key, value, c.ttl)
+}
+
+// SetTTL is Set for a value that lives for ttl: zero is for ever, and a negative ttl
+// is over already, so that nothing is stored and the value that the key had goes. A
+// ttl is kept to a tenth of a millisecond, rounded down.
+func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
+	c.loads.supersede(key)
+	if ttl < 0 {
+		c.Delete(key)
+		return false
+	}
+	w := c.write(key, value, ttl)
+	stored := c.put(&w)
+	c.deliver(w.removed)
+	return stored
+}
+
+// write prepares the storing of a value. It calls the size function.
+func (c *Cache[K, V]) write(key K, value V, ttl time.Duration) write[K, V] {
+	w := write[K, V]{key: key, val: value, hash: hashOf(&c.engine.hasher, &key)}
+	if c.jitter > 0 {
+		ttl = shorten(ttl, c.jitter)
+	}
+	w.hard = c.engine.clock.after(ttl)
+	w.deadline = w.hard
+	if c.idle > 0 {
+		w.deadline = min(w.hard, c.engine.clock.after(c.idle))
+	}
+	if c.size != nil {
+		w.cost = costFor(c.size(key, value))
+	}
+	return w
+}
+
+// put stores what w says, or takes out what it was to replace.
+func (c *Cache[K, V]) put(w *write[K, V]) bool {
+	if c.engine.put(w) {
+		return true
+	}
+	c.refused.Add(1)
+	c.engine.delete(w, Replaced, nil)
+	if c.onRemove != nil {
+		w.removed = append(w.removed, removal[K, V]{w.key, w.val, Refused})
+	}
+	return false
+}
+
+// Delete removes the entry of key and reports whether there was one.
+func (c *Cache[K, V]) Delete(key K) bool {
+	c.loads.supersede(key)
+	w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
+	deleted := c.engine.delete(&w, Deleted, nil)
+	c.deliver(w.removed)
+	return deleted
+}
+
+// DeleteFunc removes the entries for which del returns true, and returns how many. An
+// entry that gets another value between the call of del and its removal stays. del sees
+// each entry that is there from beginning to end once, and is called with no lock held.
+func (c *Cache[K, V]) DeleteFunc(del func(key K, value V) bool) (removed int) {
+	c.loads.supersedeAll()
+	for key, value := range c.All() {
+		if !del(key, value) {
+			continue
+		}
+		w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
+		if c.engine.delete(&w, Deleted, &cell[V]{v: value}) {
+			removed++
+		}
+		c.deliver(w.removed)
+	}
+	return removed
+}
+
+// Clear removes all entries at one instant. It takes time in proportion to the
+// number of shards, or of entries if there is an [Config.OnRemove] to be told of each.
+func (c *Cache[K, V]) Clear() {
+	c.loads.supersedeAll()
+	c.deliver(c.engine.clear())
+}
+
+// All iterates over the entries that have not expired, in no order. An entry that is
+// there from beginning to end comes once; one that comes or goes meanwhile may be
+// missed, and one that is deleted and set again may come twice. The body may do with
+// the cache what it likes. All counts no hits.
+func (c *Cache[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		c.engine.scan(func(key K, value V, meta uint64) bool {
+			return c.engine.clock.passed(deadlineOf(meta)) || yield(key, value)
+		})
+	}
+}
+
+// Keys iterates over the keys as [Cache.All] does over the entries.
+func (c *Cache[K, V]) Keys() iter.Seq[K] {
+	return func(yield func(K) bool) {
+		for key := range c.All() {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns the number of entries, those included that have expired and were not
+// swept yet. It is never more than MaxEntries.
+func (c *Cache[K, V]) Len() int { return int(c.engine.entries.used.Load()) }
+
+// Bytes returns what the cache takes of the heap: keys, values, and all that the
+// cache itself is made of. It is never more than MaxBytes.
+func (c *Cache[K, V]) Bytes() int64 { return c.engine.bytes.used.Load() }
+
+// MaxEntries returns the bound on Len; zero is none.
+func (c *Cache[K, V]) MaxEntries() int { return int(c.maxEntries.Load()) }
+
+// MaxBytes returns the bound on Bytes; zero is none.
+func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
+
+// Sweep removes all expired entries and returns how many. A cache that nobody sweeps
+// returns no expired value either, but keeps its memory until a newcomer needs the room.
+//
+// Sweep takes time in proportion to what has expired, and lets writers have a shard
+// after each few hundred entries.
+func (c *Cache[K, V]) Sweep() (removed int) { return c.engine.sweep(c.deliver) }
+
+// Resize changes both bounds, as they are given to [New], and evicts what is over
+// them before it returns. Others may use the cache meanwhile; at no instant is
+// there more in it than MaxEntries and MaxBytes say.
+func (c *Cache[K, V]) Resize(maxEntries int, maxBytes int64) error {
+	if err := validateBounds("Resize: ", maxEntries, maxBytes, c.engine.minimum); err != nil {
+		return err
+	}
+	c.engine.resize(boundOf(int64(maxEntries)), boundOf(maxBytes), func() {
+		c.maxEntries.Store(int64(maxEntries))
+		c.maxBytes.Store(maxBytes)
+	}, c.deliver)
+	return nil
+}
+
+// Shrink evicts this fraction of the cache, of what it holds now, and returns how
+// many entries went: for a process that is short of memory. The bounds stay, so that the
+// cache may fill again. A fraction of zero or less, or NaN, does nothing; one or more
+// leaves nothing.
+func (c *Cache[K, V]) Shrink(fraction float64) (removed int) {
+	if !(fraction > 0) {
+		return 0
+	}
+	keep := 1 - min(fraction, 1)
+	entries := int64(math.Floor(keep * float64(c.Len())))
+	bytes := int64(keep * float64(c.Bytes()))
+	return c.engine.shrink(entries, bytes, c.deliver)
+}
+
+// deliver calls OnRemove for each, in order and with no lock held. If one call panics
+// or ends the goroutine, the others are made all the same.
+func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
+	if len(removed) == 0 || c.onRemove == nil {
+		return
+	}
+	next := 0
+	defer func() {
+		if next < len(removed) {
+			c.deliver(removed[next:])
+		}
+	}()
+	for next < len(removed) {
+		r := &removed[next]
+		next++
+		c.onRemove(r.key, r.val, r.reason)
+	}
+}
+
+// costFor returns the cost of an entry that holds so many bytes outside its slot.
+func costFor(bytes int64) int64 {
+	if bytes > maxCost {
+		return math.MaxInt64 / 2 // fits nowhere
+	}
+	return (max(bytes, 0) + costUnit - 1) &^ (costUnit - 1)
+}
+
+// frontBytes is what a Cache costs beside its engine.
+func frontBytes[K comparable, V any]() int64 {
+	return roundUp(int64(unsafe.Sizeof(Cache[K, V]{})), true)
+}

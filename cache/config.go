@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// A Config says what a cache may hold, and for how long. At least one of the two
+// bounds must be given; the zero of every other field is its default.
+type Config[K comparable, V any] struct {
+	// MaxEntries is the largest number of entries. Zero: bounded by bytes alone.
+	MaxEntries int
+
+	// MaxBytes is the most memory that the cache takes, in bytes: keys, values and
+	// everything that the cache itself is made of. Zero: bounded by entries alone.
+	// New refuses a bound that has no room for a single small entry.
+	MaxBytes int64
+
+	// TTL is how long an entry lives after it was set. Zero: for ever.
+	TTL time.Duration
+
+	// Idle is how long an entry lives after it was last read or set, within its TTL.
+	// Zero: that does not matter. It costs eight bytes for each entry.
+	Idle time.Duration
+
+	// Jitter is the largest fraction by which the life of an entry is shortened at
+	// random, so that what was set together does not expire together. It must be at
+	// least zero and less than one.
+	Jitter float64
+
+	// Size returns how many bytes of the heap a key and its value hold beside their own
+	// words: the length of a string, the capacity of a slice times the size of an
+	// element, what a pointer points to. Nil: it is measured as [SizeOf] does,
+	// which costs nothing to speak of for strings, byte slices and types without pointers.
+	// A negative size counts as zero.
+	Size func(key K, value V) int64
+
+	// OnRemove is called for each entry that leaves the cache and for each value that
+	// is refused, on the goroutine whose call was the cause, before that call returns and
+	// after the entry is gone. It is called with no lock held and may use the cache. Calls of one
+	// goroutine come in the order of the removals; between goroutines there is no order.
+	OnRemove func(key K, value V, reason Reason)
+}
+
+// Validate returns an error that names the first field that is wrong, its value and
+// what was wanted.
+func (c Config[K, V]) Validate() error {
+	switch {
+	case c.TTL < 0:
+		return fmt.Errorf("cache: Config.TTL is %v, want zero or more", c.TTL)
+	case c.Idle < 0:
+		return fmt.Errorf("cache: Config.Idle is %v, want zero or more", c.Idle)
+	case !(c.Jitter >= 0 && c.Jitter < 1):
+		return fmt.Errorf("cache: Config.Jitter is %v, want at least 0 and less than 1", c.Jitter)
+	case c.MaxEntries < 0 || c.MaxBytes < 0:
+		return validateBounds("Config.", c.MaxEntries, c.MaxBytes, 0)
+	}
+	minimum := newEngine[K, V](c.MaxEntries, c.MaxBytes, c.Idle, c.Size != nil, false).minimum
+	return validateBounds("Config.", c.MaxEntries, c.MaxBytes, minimum)
+}
+
+// maxSlots is the most entries that a cache can hold: slots have 32-bit numbers.
+const maxSlots = 1 << 30
+
+func validateBounds(where string, maxEntries int, maxBytes, minimum int64) error {
+	switch {
+	case maxEntries < 0 || int64(maxEntries) > maxSlots:
+		return fmt.Errorf("cache: %sMaxEntries is %d, want 0 to %d", where, maxEntries, maxSlots)
+	case maxBytes < 0:
+		return fmt.Errorf("cache: %sMaxBytes is %d, want zero or more", where, maxBytes)
+	case maxEntries == 0 && maxBytes == 0:
+		return fmt.Errorf("cache: %sMaxEntries and MaxBytes are both 0, want at least one bound", where)
+	case maxBytes > 0 && maxBytes < minimum:
+		return fmt.Errorf("cache: %sMaxBytes is %d, want at least %d, or nothing fits", where, maxBytes, minimum)
+	}
+	return nil
+}
+
+// shorten returns ttl less a random part of it, up to the fraction jitter.
+func shorten(ttl time.Duration, jitter float64) time.Duration {
+	return ttl - time.Duration(float64(ttl)*jitter*rand.Float64())
+}

@@ -1,0 +1,172 @@
+package cache
+
+import (
+	"math"
+	"math/bits"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// An engine stores entries within two bounds. It knows deadlines but no TTLs, and
+// costs but no sizes. It calls no code of the user's: what OnRemove is to hear of
+// is collected in a write, and delivered by the front when no lock is held.
+//
+// Locks, in the order in which one goroutine may hold them: resizing, collecting,
+// then one shard's; Clear alone holds all shards, in the order of the array.
+type engine[K comparable, V any] struct {
+	root    atomic.Pointer[root[K, V]]
+	clock   *clock
+	hasher  hasher
+	keyPlan wordPlan
+	valPlan wordPlan
+	mask    uint64  // number of shards - 1; a power of two - 1
+	shift   uint8   // log2 of the slots in a segment
+	notify  bool    // somebody wants to know what is removed
+	costly  bool    // entries may hold bytes outside their slot
+	idle    instant // how long an entry lives without being read; zero: that does not matter
+
+	base    int64 // bytes of a cache without slots
+	segment int64 // bytes of a segment
+	minimum int64 // bytes of a cache with one segment: it has room for an entry of cost zero
+
+	entries ledger
+	bytes   ledger
+
+	resizing   sync.Mutex // held by a Resize from beginning to end
+	collecting sync.Mutex // held by the one writer that takes room from shards not its own
+}
+
+// A root is all shards. Clear puts another in its place, and so empties them all at once.
+type root[K comparable, V any] struct {
+	shards []shard[K, V]
+}
+
+// A shard is the part of a cache whose keys share some bits of their hash. Writers
+// to one shard take turns; readers take no lock at all (see slot and bucket for why
+// that is right). The bounds are not divided among the shards: see ledger.
+type shard[K comparable, V any] struct {
+	slab atomic.Pointer[slab[K, V]] // replaced under mu, read without; nil: no slots
+
+	_ [64 - 8]byte // the readers' cache line ends here
+
+	mu     sync.Mutex // guards all below, and every change of a slot and of the index
+	dead   bool       // Clear has put another in the place of this shard
+	live   int        // slots that hold an entry
+	made   uint32     // slots that were ever used; those beyond are free
+	free   uint32     // head of the list of freed slots + 1, linked through spare
+	spare  []uint32   // by slot: the next freed slot + 1
+	cost   []uint32   // by slot: bytes outside it, in units of costUnit; nil unless costly
+	held   int64      // the sum of cost, in bytes
+	fixed  int64      // bytes of the slots, the index and the columns
+	expiry expiryTree
+	policy policy
+	counts counts
+
+	_ [64]byte // the next shard's readers' line begins after this
+}
+
+// counts are what a shard's writers count, under its lock.
+type counts struct {
+	sets    uint64
+	removed [reasons]uint64
+}
+
+// costUnit is the grain in which the bytes outside a slot are noted: the distance
+// of the allocator's smaller size classes.
+const costUnit = 16
+
+// maxCost is the most that one entry may hold outside its slot.
+const maxCost = costUnit * math.MaxUint32
+
+func newEngine[K comparable, V any](maxEntries int, maxBytes int64, idle time.Duration, costly, notify bool) *engine[K, V] {
+	e := &engine[K, V]{
+		clock:   newClock(),
+		hasher:  newHasher(reflect.TypeFor[K]()),
+		keyPlan: wordsOf(reflect.TypeFor[K]()),
+		valPlan: wordsOf(reflect.TypeFor[V]()),
+		notify:  notify,
+	}
+	if idle > 0 {
+		e.idle = max(1, int64(idle)>>instantShift)
+	}
+	e.costly = costly || e.keyPlan.hasPointers() || e.valPlan.hasPointers()
+	n := shardsFor(maxEntries, maxBytes)
+	e.mask = uint64(n - 1)
+	e.shift = segmentShift(int64(unsafe.Sizeof(slot[K, V]{})), maxEntries, maxBytes)
+	e.segment = e.segmentBytes()
+	e.root.Store(&root[K, V]{shards: make([]shard[K, V], n)})
+	e.base = roundUp(int64(unsafe.Sizeof(*e)), true) + roundUp(int64(n)*int64(unsafe.Sizeof(shard[K, V]{})), true) +
+		int64(n)*slabHeader + clockBytes + frontBytes[K, V]()
+	e.minimum = e.base + e.segment + e.roomBytes(1<<e.shift)
+	e.entries.bound.Store(boundOf(int64(maxEntries)))
+	e.bytes.bound.Store(boundOf(maxBytes))
+	e.bytes.used.Store(e.base)
+	return e
+}
+
+// boundOf returns the bound that a ledger keeps for a configured one: zero is none.
+func boundOf(configured int64) int64 {
+	if configured == 0 {
+		return math.MaxInt64
+	}
+	return configured
+}
+
+// shardsFor returns how many shards serve these bounds best: enough that writers
+// seldom meet, and so few that each has a thousand entries to choose a victim from.
+func shardsFor(maxEntries int, maxBytes int64) int {
+	most := min(1024, 32*runtime.GOMAXPROCS(0))
+	if maxEntries > 0 {
+		most = min(most, maxEntries>>10)
+	}
+	if maxBytes > 0 {
+		most = int(min(int64(most), maxBytes>>22))
+	}
+	return 1 << max(0, bits.Len(uint(most))-1)
+}
+
+// shard returns the shard of hash: the high half of a hash chooses the shard, the
+// low half the place in it.
+func (e *engine[K, V]) shard(hash uint64) *shard[K, V] {
+	return &e.root.Load().shards[hash>>32&e.mask]
+}
+
+// lock returns the shard of hash, locked.
+func (e *engine[K, V]) lock(hash uint64) *shard[K, V] {
+	for {
+		s := e.shard(hash)
+		s.mu.Lock()
+		if !s.dead {
+			return s
+		}
+		s.mu.Unlock()
+	}
+}
+
+// each calls f for each shard of the present root, and stops when f returns false.
+func (e *engine[K, V]) each(f func(s *shard[K, V]) bool) {
+	shards := e.root.Load().shards
+	for i := range shards {
+		if !f(&shards[i]) {
+			return
+		}
+	}
+}
+
+func (s *shard[K, V]) costOf(i uint32) int64 {
+	if s.cost == nil {
+		return 0
+	}
+	return int64(s.cost[i]) * costUnit
+}
+
+func (s *shard[K, V]) setCost(i uint32, c int64) {
+	if s.cost != nil {
+		s.held += c - s.costOf(i)
+		s.cost[i] = uint32(c / costUnit)
+	}
+}

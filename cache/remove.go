@@ -1,0 +1,153 @@
+package cache
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// delete takes out the entry of w.key, if same is nil or the entry still holds the
+// words of same, and reports whether that was a live one.
+func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool {
+	s := e.lock(w.hash)
+	defer s.mu.Unlock()
+	var val cell[V]
+	f, ok := e.find(s, uint32(w.hash), &w.key, &val)
+	if !ok || same != nil && !e.identical(same, &val) {
+		return false
+	}
+	expired := e.clock.passed(deadlineOf(f.meta))
+	if expired {
+		reason = Expired
+	}
+	s.policy.remove(f.slot)
+	e.remove(s, f.slot, reason, w)
+	e.release(s, w)
+	e.refund(w)
+	return !expired
+}
+
+// identical reports whether a and b are the same word for word: the very same
+// value, not only an equal one.
+func (e *engine[K, V]) identical(a, b *cell[V]) bool {
+	for i := range uintptr(e.valPlan.words) {
+		if *(*uintptr)(unsafe.Add(unsafe.Pointer(a), i*wordSize)) != *(*uintptr)(unsafe.Add(unsafe.Pointer(b), i*wordSize)) {
+			return false
+		}
+	}
+	return true
+}
+
+// sweepBlocks is how many blocks of a shard a sweep looks at before it lets
+// writers have the shard: at most 512 entries, some 30 µs.
+const sweepBlocks = 32
+
+// sweep removes the expired entries of all shards, and hands those of one chunk at
+// a time to deliver, with no lock held.
+func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
+	now := e.clock.precise()
+	e.each(func(s *shard[K, V]) bool {
+		for more := true; more; {
+			var w write[K, V]
+			s.mu.Lock()
+			removed += e.expire(s, &w, now, sweepBlocks)
+			more = s.expiry.earliest() <= now
+			e.release(s, &w)
+			s.mu.Unlock()
+			e.refund(&w)
+			deliver(w.removed)
+		}
+		return true
+	})
+	return removed
+}
+
+// shrink evicts, from one shard after the other, until at most so many entries and
+// bytes are used, and returns how many went.
+func (e *engine[K, V]) shrink(entries, bytes int64, deliver func([]removal[K, V])) (removed int) {
+	bytes = max(bytes, e.base)
+	for from := uint64(0); e.entries.used.Load() > entries || e.bytes.used.Load() > bytes; from++ {
+		var w write[K, V]
+		s := e.lock(from << 32)
+		live := s.live
+		for range turn {
+			if e.entries.used.Load()-w.credit.entries <= entries && e.bytes.used.Load()-w.credit.bytes <= bytes {
+				break
+			}
+			if !e.evict(s, &w) {
+				break
+			}
+		}
+		removed += live - s.live
+		e.release(s, &w)
+		if e.bytes.used.Load()-w.credit.bytes > bytes && 2*s.live <= s.slab.Load().slots() {
+			w.credit.bytes += e.compact(s)
+		}
+		s.mu.Unlock()
+		e.refund(&w)
+		deliver(w.removed)
+		runtime.Gosched() // let in those who wait for the shard
+	}
+	return removed
+}
+
+// resize sets the bounds and evicts what is over them. announce makes new bounds
+// known: at once those that are wider, and when they hold those that are narrower.
+func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver func([]removal[K, V])) {
+	e.resizing.Lock()
+	defer e.resizing.Unlock()
+	oldEntries, oldBytes := e.entries.bound.Load(), e.bytes.bound.Load()
+	e.entries.bound.Store(min(oldEntries, entries))
+	e.bytes.bound.Store(min(oldBytes, bytes))
+	e.shrink(entries, bytes, deliver)
+	announce()
+	e.entries.bound.Store(entries)
+	e.bytes.bound.Store(bytes)
+}
+
+// clear empties all shards at one instant, and returns what was in them if
+// somebody wants to know.
+func (e *engine[K, V]) clear() (removed []removal[K, V]) {
+	old := e.lockAll()
+	next := &root[K, V]{shards: make([]shard[K, V], len(old.shards))}
+	e.root.Store(next)
+	var entries, bytes int64
+	for i := range old.shards {
+		s := &old.shards[i]
+		s.dead = true
+		entries += int64(s.live)
+		bytes += s.fixed + s.held
+		next.shards[i].counts = s.counts
+		next.shards[i].counts.removed[Cleared] += uint64(s.live)
+		s.mu.Unlock()
+	}
+	e.entries.give(entries)
+	e.bytes.give(bytes)
+	if e.notify {
+		for i := range old.shards {
+			s := &old.shards[i]
+			b := s.slab.Load()
+			for j := range s.made {
+				if sl := b.at(j); sl.head.Load()&stateMask == stateLive {
+					removed = append(removed, removal[K, V]{sl.key.v, sl.val.v, Cleared})
+				}
+			}
+		}
+	}
+	return removed
+}
+
+// lockAll returns the root with all its shards locked.
+func (e *engine[K, V]) lockAll() *root[K, V] {
+	for {
+		r := e.root.Load()
+		for i := range r.shards {
+			r.shards[i].mu.Lock()
+		}
+		if !r.shards[0].dead {
+			return r
+		}
+		for i := range r.shards {
+			r.shards[i].mu.Unlock()
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package cache
+
+// scan calls yield for the entries, expired or not, until it returns false.
+//
+// It walks the slots of each shard as they are when it comes to the shard, and asks
+// the index for each key that it finds in one. So an entry that a compaction has
+// moved meanwhile is found all the same, and not twice.
+func (e *engine[K, V]) scan(yield func(key K, value V, meta uint64) bool) {
+	r := e.root.Load()
+	for i := range r.shards {
+		s := &r.shards[i]
+		b := s.slab.Load()
+		for j := range b.slots() {
+			key, h, ok := e.keyAt(b.at(uint32(j)))
+			if !ok {
+				continue
+			}
+			var val cell[V]
+			f, ok := e.find(s, h, &key, &val)
+			if !ok {
+				continue
+			}
+			if e.root.Load() != r {
+				return // cleared: nothing has been there all the time
+			}
+			if !yield(key, val.v, f.meta) {
+				return
+			}
+		}
+	}
+}
+
+// keyAt returns the key in a slot and the low half of its hash, if there is one.
+func (e *engine[K, V]) keyAt(sl *slot[K, V]) (key K, h uint32, ok bool) {
+	for tries := 0; ; tries++ {
+		head := sl.head.Load()
+		switch head & stateMask {
+		case stateFree:
+			return key, 0, false
+		case stateBusy:
+			pause(tries)
+			continue
+		}
+		var k cell[K]
+		loadCell(&k, &sl.key, &e.keyPlan)
+		if sl.head.Load() == head {
+			return k.v, uint32(head), true
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package cache
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// SizeOf returns the bytes that v takes: its own words and everything on the heap that
+// can be reached from it, as the allocator rounds it. What is reached more than
+// once, by a shared pointer or in a cycle, counts once.
+//
+// Some things cannot be seen from outside: what a function's closure holds, the large string of
+// which v holds a part, the room that a map keeps after deletions, and what unsafe
+// pointers point to. They do not count; give a [Config.Size] where they matter.
+//
+// SizeOf takes time in proportion to the number of pointers, and none to speak of for
+// strings, byte slices and types without pointers.
+func SizeOf[T any](v T) int64 {
+	size := int64(unsafe.Sizeof(v))
+	if outside := sizerOf[T](); outside != nil {
+		size += outside(v)
+	}
+	return size
+}
+
+// A sizer returns the bytes that a value holds beside its own words.
+type sizer[T any] func(T) int64
+
+// sizerOf returns the sizer of a type, or nil if a T holds nothing beside its words.
+func sizerOf[T any]() sizer[T] {
+	t := reflect.TypeFor[T]()
+	switch {
+	case !hasPointers(t):
+		return nil
+	case t.Kind() == reflect.String:
+		return func(v T) int64 { return roundUp(int64(len(*(*string)(unsafe.Pointer(&v)))), false) }
+	case t.Kind() == reflect.Slice && !hasPointers(t.Elem()):
+		elem := int64(t.Elem().Size())
+		return func(v T) int64 { return roundUp(int64(cap(*(*[]byte)(unsafe.Pointer(&v))))*elem, false) }
+	}
+	return func(v T) int64 {
+		var m measure
+		m.add(reflect.ValueOf(&v).Elem())
+		return m.sum()
+	}
+}
+
+// sizeOutside returns the default of [Config.Size], nil if it would always return zero.
+func sizeOutside[K comparable, V any]() func(K, V) int64 {
+	ofKey, ofValue := sizerOf[K](), sizerOf[V]()
+	switch {
+	case ofKey == nil && ofValue == nil:
+		return nil
+	case ofKey == nil:
+		return func(_ K, v V) int64 { return ofValue(v) }
+	case ofValue == nil:
+		return func(k K, _ V) int64 { return ofKey(k) }
+	}
+	return func(k K, v V) int64 { return ofKey(k) + ofValue(v) }
+}
+
+// A measure is a walk over all that can be reached from one value. It keeps a list of what is
+// still to be looked into, not a stack of calls, so that a long list is not a deep recursion.
+type measure struct {
+	bytes int64
+	todo  []reflect.Value
+	seen  map[place]struct{}
+}
+
+// A place is an address with the type of what is there: a struct and its first
+// field have the same address.
+type place struct {
+	at unsafe.Pointer
+	t  reflect.Type
+}
+
+// add counts what v holds beside its own words, now or later.
+func (m *measure) add(v reflect.Value) {
+	if hasPointers(v.Type()) {
+		m.todo = append(m.todo, v)
+	}
+}
+
+// first reports whether at is looked into for the first time.
+func (m *measure) first(at unsafe.Pointer, t reflect.Type) bool {
+	p := place{at, t}
+	if _, seen := m.seen[p]; seen {
+		return false
+	}
+	if m.seen == nil {
+		m.seen = make(map[place]struct{})
+	}
+	m.seen[p] = struct{}{}
+	return true
+}
+
+func (m *measure) sum() int64 {
+	for len(m.todo) > 0 {
+		v := m.todo[len(m.todo)-1]
+		m.todo = m.todo[:len(m.todo)-1]
+		m.look(v)
+	}
+	return m.bytes
+}
+
+func (m *measure) look(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() > 0 && m.first(v.UnsafePointer(), v.Type()) {
+			m.bytes += roundUp(int64(v.Len()), false)
+		}
+	case reflect.Slice:
+		if v.Cap() > 0 && m.first(v.UnsafePointer(), v.Type()) {
+			elem := v.Type().Elem()
+			m.bytes += roundUp(int64(v.Cap())*int64(elem.Size()), hasPointers(elem))
+			m.addAll(v.Slice(0, v.Cap()), elem)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() && m.first(v.UnsafePointer(), v.Type()) {
+			m.bytes += allocated(v.Type().Elem())
+			m.add(v.Elem())
+		}
+	case reflect.Interface:
+		if v.IsNil() {
+			return
+		}
+		if e := v.Elem(); isPointer(e.Type()) {
+			m.add(e)
+		} else {
+			m.bytes += allocated(e.Type())
+			m.add(e)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			m.add(v.Field(i))
+		}
+	case reflect.Array:
+		m.addAll(v, v.Type().Elem())
+	case reflect.Map:
+		if !v.IsNil() && m.first(v.UnsafePointer(), v.Type()) {
+			m.lookMap(v)
+		}
+	case reflect.Chan:
+		if !v.IsNil() && m.first(v.UnsafePointer(), v.Type()) {
+			m.bytes += roundUp(chanHeader+int64(v.Cap())*int64(v.Type().Elem().Size()), true)
+		}
+	}
+}
+
+func (m *measure) addAll(list reflect.Value, elem reflect.Type) {
+	if hasPointers(elem) {
+		for i := range list.Len() {
+			m.add(list.Index(i))
+		}
+	}
+}
+
+// What the runtime allocates for a channel and for a map beside their elements.
+const (
+	chanHeader  = 104
+	mapHeader   = 48
+	tableHeader = 32
+)
+
+// lookMap follows the layout of Go's maps (Swiss tables): groups of eight slots with a
+// control word, in tables of at most 1,024 slots that are at most 7/8 full.
+func (m *measure) lookMap(v reflect.Value) {
+	key, elem := v.Type().Key(), v.Type().Elem()
+	group := 8 + 8*(inMap(key)+inMap(elem))
+	pointers := hasPointers(v.Type().Key()) || hasPointers(elem)
+	m.bytes += mapHeader
+	switch n := int64(v.Len()); {
+	case n <= 8:
+		m.bytes += roundUp(group, pointers)
+	default:
+		slots := int64(16)
+		for slots*7/8 < n {
+			slots *= 2
+		}
+		if slots > 1024 && n > slots*13/16 {
+			slots *= 2 // most tables have split before the last is full
+		}
+		tables := max(1, slots/1024)
+		m.bytes += tables * (tableHeader + roundUp(slots/tables/8*group, pointers))
+		m.bytes += roundUp(tables*8, true)
+	}
+	for _, t := range []reflect.Type{key, elem} {
+		if t.Size() > inMapMax {
+			m.bytes += int64(v.Len()) * allocated(t)
+		}
+	}
+	if !pointers {
+		return
+	}
+	for i := v.MapRange(); i.Next(); {
+		m.add(i.Key())
+		m.add(i.Value())
+	}
+}
+
+// inMapMax is the size up to which a map holds keys and elements in itself.
+const inMapMax = 128
+
+func inMap(t reflect.Type) int64 {
+	if t.Size() > inMapMax {
+		return 8
+	}
+	return int64(t.Size())
+}
+
+// allocated returns what the allocator takes for a t of its own.
+func allocated(t reflect.Type) int64 {
+	return roundUp(int64(t.Size()), hasPointers(t))
+}
+
+// hasPointers reports whether a t holds any pointer.
+func hasPointers(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasPointers(t.Field(i).Type) {
+				return true
+			}
+		}
+		return false
+	case reflect.Array:
+		return t.Len() > 0 && hasPointers(t.Elem())
+	}
+	return reflect.Bool > t.Kind() || t.Kind() > reflect.Complex128
+}
+
+// isPointer reports whether an interface holds a t in its own word.
+func isPointer(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		return true
+	case reflect.Struct:
+		return t.NumField() == 1 && isPointer(t.Field(0).Type)
+	case reflect.Array:
+		return t.Len() == 1 && isPointer(t.Elem())
+	}
+	return false
+}

@@ -1,0 +1,97 @@
+package cache
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+)
+
+// A Reason says why an entry left the cache, or why it did not come in.
+type Reason uint8
+
+const (
+	Evicted  Reason = iota // a newcomer, a [Cache.Resize] or a [Cache.Shrink] needed the room
+	Expired                // it had outlived its time
+	Deleted                // by [Cache.Delete] or [Cache.DeleteFunc]
+	Replaced               // another value was set for its key
+	Cleared                // by [Cache.Clear]
+	Refused                // the entry alone is larger than the bound, and was not stored
+	reasons
+)
+
+// String returns the reason in lower case.
+func (r Reason) String() string {
+	if r >= reasons {
+		return fmt.Sprintf("reason %d", uint8(r))
+	}
+	return [...]string{"evicted", "expired", "deleted", "replaced", "cleared", "refused"}[r]
+}
+
+// Stats is what a cache has counted since it was made, and how full it is. Under
+// load the numbers are of nearly the same instant; none is ever lost.
+type Stats struct {
+	Hits   uint64 // reads that returned a value
+	Misses uint64 // reads that did not
+	Sets   uint64 // values stored
+
+	// Entries that left the cache, by reason, and values that did not come in.
+	Evicted, Expired, Deleted, Replaced, Cleared, Refused uint64
+
+	Loads      uint64 // loads begun by GetOrLoad
+	LoadErrors uint64 // of those, the ones that returned an error, panicked or ended their goroutine
+	Loading    int    // loads under way
+	Waiting    int    // callers of GetOrLoad that wait for them
+
+	Entries    int   // as Len
+	MaxEntries int   // zero: not bounded
+	Bytes      int64 // as Bytes
+	MaxBytes   int64 // zero: not bounded
+}
+
+// HitRatio returns the fraction of reads that returned a value; before the first, zero.
+func (s Stats) HitRatio() float64 {
+	if s.Hits == 0 {
+		return 0
+	}
+	return float64(s.Hits) / float64(s.Hits+s.Misses)
+}
+
+// String returns a sentence about the cache.
+func (s Stats) String() string {
+	return fmt.Sprintf("%s of %s entries in %s of %s; %s hits and %s misses (%.1f %%); %s evicted, %s expired, %s refused",
+		count(s.Entries), bound(s.MaxEntries != 0, count(s.MaxEntries)),
+		humanize.Bytes(uint64(s.Bytes)), bound(s.MaxBytes != 0, humanize.Bytes(uint64(s.MaxBytes))),
+		count(s.Hits), count(s.Misses), 100*s.HitRatio(), count(s.Evicted), count(s.Expired), count(s.Refused))
+}
+
+func count[N int | uint64](n N) string { return humanize.Comma(int64(n)) }
+
+func bound(bounded bool, s string) string {
+	if !bounded {
+		return "any"
+	}
+	return s
+}
+
+// Stats returns the figures of the cache. It takes each shard's lock for a moment.
+func (c *Cache[K, V]) Stats() Stats {
+	var sum counts
+	c.engine.each(func(s *shard[K, V]) bool {
+		s.mu.Lock()
+		sum.sets += s.counts.sets
+		for r, n := range s.counts.removed {
+			sum.removed[r] += n
+		}
+		s.mu.Unlock()
+		return true
+	})
+	hits, misses := c.reads.sum()
+	st := Stats{
+		Hits: hits, Misses: misses, Sets: sum.sets,
+		Evicted: sum.removed[Evicted], Expired: sum.removed[Expired], Deleted: sum.removed[Deleted],
+		Replaced: sum.removed[Replaced], Cleared: sum.removed[Cleared], Refused: c.refused.Load(),
+		Entries: c.Len(), MaxEntries: c.MaxEntries(), Bytes: c.Bytes(), MaxBytes: c.MaxBytes(),
+	}
+	c.loads.stats(&st)
+	return st
+}

@@ -1,0 +1,309 @@
+package cache
+
+// A write is one operation that changes the cache: what it is to store, and what
+// it has in hand meanwhile.
+type write[K comparable, V any] struct {
+	key      K
+	val      V
+	hash     uint64
+	deadline instant // never later than hard
+	hard     instant
+	cost     int64 // bytes outside the slot, a multiple of costUnit
+
+	credit  credit
+	vacant  uint32 // a slot of the locked shard that was emptied for this, + 1
+	removed []removal[K, V]
+}
+
+// A credit is room that a writer has taken from the ledgers and not yet filled.
+type credit struct {
+	entries, bytes int64
+}
+
+// A removal is an entry on its way out, for OnRemove.
+type removal[K comparable, V any] struct {
+	key    K
+	val    V
+	reason Reason
+}
+
+// turn is how many entries a writer evicts at the most before it lets others have
+// the shard.
+const turn = 64
+
+// put stores the entry and reports whether it could: it cannot if the entry alone
+// is larger than the bound.
+func (e *engine[K, V]) put(w *write[K, V]) bool {
+	if !e.fits(w.cost) {
+		return false
+	}
+	if e.attempt(w) {
+		return true
+	}
+	// One writer at a time collects room from all shards: two that each held what the
+	// other needs would wait for ever. Who comes here holds nothing.
+	e.collecting.Lock()
+	defer e.collecting.Unlock()
+	defer e.refund(w)
+	for from := w.hash>>32 + 1; ; from++ {
+		e.collect(w, from)
+		if e.collected(w) {
+			return true
+		}
+		if !e.fits(w.cost) { // by a Resize meanwhile
+			return false
+		}
+	}
+}
+
+// fits reports whether an entry that holds cost bytes could be alone in the cache.
+func (e *engine[K, V]) fits(cost int64) bool {
+	return cost <= maxCost && e.minimum+cost <= e.bytes.bound.Load()
+}
+
+// attempt stores the entry if its shard has room, or can make it within a turn. A
+// shard that holds less than half of what it might is spared: others have more to give.
+func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
+	s := e.lock(w.hash)
+	stored = e.store(s, w)
+	for n := 0; !stored && n < turn && !e.spare(s) && e.evict(s, w); n++ {
+		stored = e.store(s, w)
+	}
+	e.release(s, w)
+	s.mu.Unlock()
+	e.refund(w)
+	return stored
+}
+
+// spare reports whether s holds so little that its writers take from others.
+func (e *engine[K, V]) spare(s *shard[K, V]) bool {
+	return e.mask != 0 && 2*int64(s.live)*int64(e.mask+1) < e.entries.used.Load()
+}
+
+// collected stores the entry if the credit that w has collected suffices.
+func (e *engine[K, V]) collected(w *write[K, V]) bool {
+	s := e.lock(w.hash)
+	defer s.mu.Unlock()
+	defer e.release(s, w)
+	return e.store(s, w)
+}
+
+// collect evicts from shard number from on behalf of w.
+func (e *engine[K, V]) collect(w *write[K, V], from uint64) {
+	s := e.lock(from << 32)
+	defer s.mu.Unlock()
+	defer e.release(s, w)
+	for range turn / 4 {
+		if !e.evict(s, w) {
+			w.credit.bytes += e.compact(s)
+			break
+		}
+	}
+}
+
+// store replaces or inserts the entry, if there is room. s.mu must be held.
+func (e *engine[K, V]) store(s *shard[K, V], w *write[K, V]) bool {
+	var old cell[V]
+	if f, ok := e.find(s, uint32(w.hash), &w.key, &old); ok {
+		return e.replace(s, f, &old, w)
+	}
+	return e.insert(s, w)
+}
+
+// afford pays bytes from the credit of w, and from the ledger what that lacks.
+func (e *engine[K, V]) afford(w *write[K, V], bytes int64) bool {
+	if short := bytes - w.credit.bytes; short > 0 {
+		if !e.bytes.take(short) {
+			return false
+		}
+		w.credit.bytes += short
+	}
+	w.credit.bytes -= bytes
+	return true
+}
+
+// refund gives back what w has in hand.
+func (e *engine[K, V]) refund(w *write[K, V]) {
+	e.entries.give(w.credit.entries)
+	e.bytes.give(w.credit.bytes)
+	w.credit = credit{}
+}
+
+// replace gives the entry another value, if there is room for it.
+func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *write[K, V]) bool {
+	if e.costly {
+		cost := s.costOf(f.slot)
+		if cost != w.cost {
+			if !e.afford(w, w.cost-cost) {
+				return false
+			}
+			s.setCost(f.slot, w.cost)
+		}
+	}
+	reason := Replaced
+	if e.clock.passed(deadlineOf(f.meta)) {
+		reason = Expired
+	}
+	s.counts.removed[reason]++
+	s.counts.sets++
+	if e.notify {
+		w.removed = append(w.removed, removal[K, V]{w.key, old.v, reason})
+	}
+	sl := f.slab.at(f.slot)
+	if val := (cell[V]{v: w.val}); e.valPlan.words <= 1 {
+		storeCell(&sl.val, &val, &e.valPlan)
+	} else {
+		head := sl.begin()
+		storeCell(&sl.val, &val, &e.valPlan)
+		sl.end(head, stateLive, uint32(head))
+	}
+	if e.idle != 0 {
+		f.slab.hardOf(f.slot).Store(w.hard)
+	}
+	sl.renew(w.deadline)
+	s.expiry.note(f.slot, w.deadline)
+	return true
+}
+
+// insert stores a new entry, if there is room for it.
+func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
+	if w.credit.entries < 1 {
+		if !e.entries.take(1) {
+			return false
+		}
+		w.credit.entries++
+	}
+	i, ok := e.slotFor(s, w)
+	if !ok {
+		return false
+	}
+	if !e.afford(w, w.cost) {
+		w.vacant = i + 1
+		return false
+	}
+	w.credit.entries--
+	s.setCost(i, w.cost)
+	s.live++
+	s.counts.sets++
+
+	h := uint32(w.hash)
+	b := s.slab.Load()
+	sl := b.at(i)
+	head := sl.begin()
+	key, val := cell[K]{v: w.key}, cell[V]{v: w.val}
+	storeCell(&sl.key, &key, &e.keyPlan)
+	storeCell(&sl.val, &val, &e.valPlan)
+	if e.idle != 0 {
+		b.hardOf(i).Store(w.hard)
+	}
+	sl.reset(w.deadline)
+	sl.end(head, stateLive, h)
+	link(b.buckets, h, i)
+	s.expiry.note(i, w.deadline)
+	s.policy.add(i, h)
+	return true
+}
+
+// slotFor returns a slot of s for a new entry: the one that was just emptied, or a
+// free one, or one of a new segment if w can pay for that.
+func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
+	if i := w.vacant; i != 0 {
+		w.vacant = 0
+		return i - 1, true
+	}
+	if i := s.free; i != 0 {
+		s.free = s.spare[i-1]
+		return i - 1, true
+	}
+	if int(s.made) == s.slab.Load().slots() && !e.grow(s, w) {
+		return 0, false
+	}
+	s.made++
+	return s.made - 1, true
+}
+
+// evict makes room in s: the expired go first, else the entry that the policy gives
+// up. What is freed is credited to w. It reports whether there was anything.
+func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
+	if s.live == 0 {
+		return false
+	}
+	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
+		e.remove(s, s.policy.victim(s.slab.Load()), Evicted, w)
+	}
+	if w.credit.bytes < w.cost && 2*s.live <= s.slab.Load().slots() {
+		// Slots that nobody fills are room for what w brings.
+		e.release(s, w)
+		w.credit.bytes += e.compact(s)
+	}
+	return true
+}
+
+// expireBlocks is how many blocks a writer looks at for expired entries before it
+// evicts one that is not.
+const expireBlocks = 32
+
+// expire removes expired entries from at most so many blocks, and returns how many.
+func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, blocks int) (removed int) {
+	b := s.slab.Load()
+	for range blocks {
+		block, ok := s.expiry.due(now)
+		if !ok {
+			break
+		}
+		least := never
+		for i := block * fanout; i < min((block+1)*fanout, s.made); i++ {
+			sl := b.at(i)
+			if sl.head.Load()&stateMask != stateLive {
+				continue
+			}
+			if d := deadlineOf(sl.meta.Load()); d <= now {
+				s.policy.remove(i)
+				e.remove(s, i, Expired, w)
+				removed++
+			} else {
+				least = min(least, d)
+			}
+		}
+		s.expiry.settle(block, least)
+	}
+	return removed
+}
+
+// remove takes the entry of slot i out and credits its room to w. The slot becomes
+// w's vacant one, or free if w has one already. The policy must know already.
+func (e *engine[K, V]) remove(s *shard[K, V], i uint32, reason Reason, w *write[K, V]) {
+	b := s.slab.Load()
+	sl := b.at(i)
+	if e.notify {
+		w.removed = append(w.removed, removal[K, V]{sl.key.v, sl.val.v, reason})
+	}
+	head := sl.head.Load()
+	unlink(b.buckets, uint32(head), i)
+	sl.end(head, stateFree, 0) // from here on no reader finds anything in it
+	w.credit.entries++
+	w.credit.bytes += s.costOf(i)
+	s.setCost(i, 0)
+	s.live--
+	s.counts.removed[reason]++
+	e.release(s, w)
+	w.vacant = i + 1
+}
+
+// release empties the vacant slot of w, so that it keeps nothing alive, and frees it.
+func (e *engine[K, V]) release(s *shard[K, V], w *write[K, V]) {
+	if w.vacant == 0 {
+		return
+	}
+	i := w.vacant - 1
+	w.vacant = 0
+	sl := s.slab.Load().at(i)
+	if e.keyPlan.hasPointers() {
+		storeCell(&sl.key, new(cell[K]), &e.keyPlan)
+	}
+	if e.valPlan.hasPointers() {
+		storeCell(&sl.val, new(cell[V]), &e.valPlan)
+	}
+	s.spare[i] = s.free
+	s.free = i + 1
+}
