@@ -133,15 +133,17 @@ func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 		c.Delete(key)
 		return false
 	}
-	w := c.write(key, value, ttl)
+	w := write[K, V]{key: key, val: value}
+	c.prepare(&w, ttl)
 	stored := c.put(&w)
 	c.deliver(w.removed)
 	return stored
 }
 
-// write prepares the storing of a value. It calls the size function.
-func (c *Cache[K, V]) write(key K, value V, ttl time.Duration) write[K, V] {
-	w := write[K, V]{key: key, val: value, hash: hashOf(&c.engine.hasher, &key)}
+// prepare fills in what follows from the key, the value and the time to live. It calls
+// the size function.
+func (c *Cache[K, V]) prepare(w *write[K, V], ttl time.Duration) {
+	w.hash = hashOf(&c.engine.hasher, &w.key)
 	if c.jitter > 0 {
 		ttl = shorten(ttl, c.jitter)
 	}
@@ -151,9 +153,8 @@ func (c *Cache[K, V]) write(key K, value V, ttl time.Duration) write[K, V] {
 		w.deadline = min(w.hard, c.engine.clock.after(c.idle))
 	}
 	if c.size != nil {
-		w.cost = costFor(c.size(key, value))
+		w.cost = costFor(c.size(w.key, w.val))
 	}
-	return w
 }
 
 // put stores what w says, or takes out what it was to replace.

@@ -152,7 +152,8 @@ func (c *Cache[K, V]) load(ctx context.Context, key K, load func(context.Context
 	v, err := load(ctx, key)
 	l.val, l.err = v, err
 	if err == nil {
-		w := c.write(key, v, c.ttl)
+		w := write[K, V]{key: key, val: v}
+		c.prepare(&w, c.ttl)
 		c.finish(key, l, &w)
 		c.deliver(w.removed)
 	}

@@ -65,9 +65,20 @@ func (e *engine[K, V]) fits(cost int64) bool {
 // shard that holds less than half of what it might is spared: others have more to give.
 func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	s := e.lock(w.hash)
-	stored = e.store(s, w)
-	for n := 0; !stored && n < turn && !e.spare(s) && e.evict(s, w); n++ {
-		stored = e.store(s, w)
+	var old cell[V]
+	f, present := e.find(s, uint32(w.hash), &w.key, &old)
+	for n := 0; ; n++ {
+		if present {
+			stored = e.replace(s, f, &old, w)
+		} else {
+			stored = e.insert(s, w)
+		}
+		if stored || n == turn || e.spare(s) || !e.evict(s, w) {
+			break
+		}
+		if present { // it may be what was evicted, or have moved
+			f, present = e.find(s, uint32(w.hash), &w.key, &old)
+		}
 	}
 	e.release(s, w)
 	s.mu.Unlock()
@@ -85,7 +96,11 @@ func (e *engine[K, V]) collected(w *write[K, V]) bool {
 	s := e.lock(w.hash)
 	defer s.mu.Unlock()
 	defer e.release(s, w)
-	return e.store(s, w)
+	var old cell[V]
+	if f, ok := e.find(s, uint32(w.hash), &w.key, &old); ok {
+		return e.replace(s, f, &old, w)
+	}
+	return e.insert(s, w)
 }
 
 // collect evicts from shard number from on behalf of w.
@@ -99,15 +114,6 @@ func (e *engine[K, V]) collect(w *write[K, V], from uint64) {
 			break
 		}
 	}
-}
-
-// store replaces or inserts the entry, if there is room. s.mu must be held.
-func (e *engine[K, V]) store(s *shard[K, V], w *write[K, V]) bool {
-	var old cell[V]
-	if f, ok := e.find(s, uint32(w.hash), &w.key, &old); ok {
-		return e.replace(s, f, &old, w)
-	}
-	return e.insert(s, w)
 }
 
 // afford pays bytes from the credit of w, and from the ledger what that lacks.
@@ -124,9 +130,11 @@ func (e *engine[K, V]) afford(w *write[K, V], bytes int64) bool {
 
 // refund gives back what w has in hand.
 func (e *engine[K, V]) refund(w *write[K, V]) {
-	e.entries.give(w.credit.entries)
-	e.bytes.give(w.credit.bytes)
-	w.credit = credit{}
+	if w.credit != (credit{}) {
+		e.entries.give(w.credit.entries)
+		e.bytes.give(w.credit.bytes)
+		w.credit = credit{}
+	}
 }
 
 // replace gives the entry another value, if there is room for it.
