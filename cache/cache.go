@@ -93,9 +93,9 @@ func (c *Cache[K, V]) Get(key K) (V, bool) {
 		return none, false
 	}
 	if c.engine.idle != 0 {
-		c.engine.touch(f.slab, f.slot, f.meta)
+		c.engine.touch(&f)
 	} else {
-		f.slab.at(f.slot).hit(f.meta)
+		f.slot.hit(f.meta)
 	}
 	c.reads.mine().hits.Add(1)
 	return val.v, true
@@ -136,7 +136,9 @@ func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 	w := write[K, V]{key: key, val: value}
 	c.prepare(&w, ttl)
 	stored := c.put(&w)
-	c.deliver(w.removed)
+	if w.removed != nil {
+		c.deliver(w.removed)
+	}
 	return stored
 }
 
@@ -279,9 +281,6 @@ func (c *Cache[K, V]) Shrink(fraction float64) (removed int) {
 // deliver calls OnRemove for each, in order and with no lock held. If one call panics
 // or ends the goroutine, the others are made all the same.
 func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
-	if len(removed) == 0 || c.onRemove == nil {
-		return
-	}
 	next := 0
 	defer func() {
 		if next < len(removed) {

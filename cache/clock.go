@@ -88,11 +88,14 @@ func (c *clock) passed(deadline instant) bool {
 	if deadline == never {
 		return false
 	}
+	t := c.coarse.Load()
+	return (t == 0 || deadline-t <= slack || c.looked.Load() == 0) && c.passedNow(deadline)
+}
+
+// passedNow is passed for a clock that is stopped or about to be, and for a deadline that is near.
+func (c *clock) passedNow(deadline instant) bool {
 	t := c.now()
-	if deadline-t > slack {
-		return false
-	}
-	return deadline <= t || deadline <= c.precise()
+	return deadline <= t || deadline-t <= slack && deadline <= c.precise()
 }
 
 // longTTL is the time to live from which a coarse start is good enough: a

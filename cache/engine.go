@@ -18,20 +18,19 @@ import (
 // Locks, in the order in which one goroutine may hold them: resizing, collecting,
 // then one shard's; Clear alone holds all shards, in the order of the array.
 type engine[K comparable, V any] struct {
-	root    atomic.Pointer[root[K, V]]
-	clock   *clock
-	hasher  hasher
-	keyPlan wordPlan
-	valPlan wordPlan
-	mask    uint64  // number of shards - 1; a power of two - 1
-	shift   uint8   // log2 of the slots in a segment
-	notify  bool    // somebody wants to know what is removed
-	costly  bool    // entries may hold bytes outside their slot
-	idle    instant // how long an entry lives without being read; zero: that does not matter
+	root     atomic.Pointer[root[K, V]]
+	clock    *clock
+	hasher   hasher
+	keyPlan  wordPlan
+	valPlan  wordPlan
+	mask     uint64  // number of shards - 1; a power of two - 1
+	notify   bool    // somebody wants to know what is removed
+	pointers bool    // slots hold pointers
+	costly   bool    // entries may hold bytes outside their slot
+	idle     instant // how long an entry lives without being read; zero: that does not matter
 
 	base    int64 // bytes of a cache without slots
-	segment int64 // bytes of a segment
-	minimum int64 // bytes of a cache with one segment: it has room for an entry of cost zero
+	minimum int64 // bytes of a cache with one slot: it has room for an entry of cost zero
 
 	entries ledger
 	bytes   ledger
@@ -61,7 +60,9 @@ type shard[K comparable, V any] struct {
 	spare  []uint32   // by slot: the next freed slot + 1
 	cost   []uint32   // by slot: bytes outside it, in units of costUnit; nil unless costly
 	held   int64      // the sum of cost, in bytes
-	fixed  int64      // bytes of the slots, the index and the columns
+	fixed  int64      // bytes of the slab and the columns
+	next   int        // how many slots the next larger slab has; zero: not decided yet
+	price  int64      // what that costs more than fixed
 	expiry expiryTree
 	policy policy
 	counts counts
@@ -93,15 +94,14 @@ func newEngine[K comparable, V any](maxEntries int, maxBytes int64, idle time.Du
 	if idle > 0 {
 		e.idle = max(1, int64(idle)>>instantShift)
 	}
-	e.costly = costly || e.keyPlan.hasPointers() || e.valPlan.hasPointers()
+	e.pointers = e.keyPlan.hasPointers() || e.valPlan.hasPointers()
+	e.costly = costly || e.pointers
 	n := shardsFor(maxEntries, maxBytes)
 	e.mask = uint64(n - 1)
-	e.shift = segmentShift(int64(unsafe.Sizeof(slot[K, V]{})), maxEntries, maxBytes)
-	e.segment = e.segmentBytes()
 	e.root.Store(&root[K, V]{shards: make([]shard[K, V], n)})
 	e.base = roundUp(int64(unsafe.Sizeof(*e)), true) + roundUp(int64(n)*int64(unsafe.Sizeof(shard[K, V]{})), true) +
-		int64(n)*slabHeader + clockBytes + frontBytes[K, V]()
-	e.minimum = e.base + e.segment + e.roomBytes(1<<e.shift)
+		clockBytes + frontBytes[K, V]()
+	e.minimum = e.base + e.slabBytes(1)
 	e.entries.bound.Store(boundOf(int64(maxEntries)))
 	e.bytes.bound.Store(boundOf(maxBytes))
 	e.bytes.used.Store(e.base)

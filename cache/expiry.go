@@ -3,7 +3,7 @@ package cache
 // An expiryTree finds slots whose deadline has passed without looking at the
 // others. Slots are taken in blocks of sixteen; the tree holds a bound for each block, no
 // later than the earliest deadline in it, a bound for every sixteen blocks, and so
-// on up to one for all. It costs half a byte for each slot.
+// on up to one for all. It costs about half a byte for each slot.
 //
 // A bound may be too early, because an entry that is removed or lives on leaves it as
 // it was; it is never too late. So the walk down from the root finds every expired
@@ -20,36 +20,28 @@ const (
 	fanoutShift = 4
 )
 
-// expiryBytes returns what a tree over room slots costs.
-func expiryBytes(room int) int64 {
-	bytes, levels := int64(0), int64(0)
-	for n := room; n > 1 || levels == 0; levels++ {
+// newExpiryTree returns a tree over so many slots, of which none expires.
+func newExpiryTree(slots int) expiryTree {
+	t := expiryTree{levels: make([][]instant, 0, 8)} // 16^8 slots
+	for n := slots; n > 1 || len(t.levels) == 0; {
+		n = (n + fanout - 1) >> fanoutShift
+		bounds := make([]instant, n)
+		for i := range bounds {
+			bounds[i] = never
+		}
+		t.levels = append(t.levels, bounds)
+	}
+	return t
+}
+
+// expiryBytes returns what a tree over so many slots costs.
+func expiryBytes(slots int) int64 {
+	bytes := int64(8 * 24)
+	for n, level := slots, 0; n > 1 || level == 0; level++ {
 		n = (n + fanout - 1) >> fanoutShift
 		bytes += roundUp(int64(n)*8, false)
 	}
-	return bytes + roundUp(levels*24, true)
-}
-
-// grow makes the tree span room slots, at least one more than before. New ones never expire.
-func (t *expiryTree) grow(room int) {
-	var levels [][]instant
-	for n := room; n > 1 || len(levels) == 0; {
-		n = (n + fanout - 1) >> fanoutShift
-		bounds := make([]instant, n)
-		kept := 0
-		if at := len(levels); at < len(t.levels) {
-			kept = copy(bounds, t.levels[at])
-		}
-		for i := kept; i < n; i++ {
-			bounds[i] = never
-		}
-		levels = append(levels, bounds)
-	}
-	had := len(t.levels)
-	t.levels = append(make([][]instant, 0, len(levels)), levels...)
-	for level := max(had, 1); had > 0 && level < len(levels); level++ {
-		levels[level][0] = t.least(level-1, 0)
-	}
+	return bytes
 }
 
 // note makes known that the deadline of a slot is d or later.

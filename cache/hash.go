@@ -40,10 +40,15 @@ func newHasher(t reflect.Type) hasher {
 }
 
 func hashOf[K comparable](h *hasher, k *K) uint64 {
+	if h.kind == hash64 {
+		return h.mix(*(*uint64)(unsafe.Pointer(k)))
+	}
+	return hashSlow(h, k)
+}
+
+func hashSlow[K comparable](h *hasher, k *K) uint64 {
 	p := unsafe.Pointer(k)
 	switch h.kind {
-	case hash64:
-		return h.mix(*(*uint64)(p))
 	case hashString:
 		return maphash.String(h.seed, *(*string)(p))
 	case hash32:

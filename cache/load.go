@@ -177,9 +177,12 @@ func (c *Cache[K, V]) finish(key K, l *loading[V], result *write[K, V]) {
 
 // supersede keeps the load of key that is under way, if any, from being stored.
 func (ls *loads[K, V]) supersede(key K) {
-	if ls.pending.Load() == 0 {
-		return
+	if ls.pending.Load() != 0 {
+		ls.supersedeSlow(key)
 	}
+}
+
+func (ls *loads[K, V]) supersedeSlow(key K) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	delete(ls.current, key)

@@ -6,9 +6,7 @@ type policy struct {
 	used []bool
 }
 
-func policyBytes(room int) int64 { return roundUp(int64(room), false) }
-
-func (p *policy) grow(room int) { p.used = append(make([]bool, 0, room), p.used...)[:room] }
+func policyBytes(slots int) int64 { return roundUp(int64(slots), false) }
 
 func (p *policy) add(i, h uint32) { p.used[i] = true }
 
@@ -39,8 +37,8 @@ func (p *policy) victim(slots hitter) uint32 {
 
 func (p *policy) reset() { *p = policy{} }
 
-func (p *policy) move(moved []uint32, room int) {
-	q := make([]bool, room)
+func (p *policy) move(moved []uint32, slots int) {
+	q := make([]bool, slots)
 	for i, m := range moved {
 		if m != 0 && p.used[i] {
 			q[m-1] = true

@@ -1,44 +1,60 @@
 package cache
 
-import "math/bits"
-
 // A found entry is where a walk through the index ended.
 type found[K comparable, V any] struct {
+	slot *slot[K, V]
 	slab *slab[K, V]
-	slot uint32
-	meta uint64
+	at   uint32 // the number of the slot
+	meta uint64 // of the slot, when its value was read
 }
 
 // find copies the value of key to val and reports whether there is an entry,
-// expired or not. It takes no lock and writes nothing.
+// expired or not. It takes no lock and writes nothing. This is the hot path: what
+// could be a function of its own is written out where the compiler does not inline it.
 func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f found[K, V], ok bool) {
 	b := s.slab.Load()
 	if b == nil {
 		return f, false
 	}
-	tag := tagOf(h)
+	tag, live := tagOf(h), stateLive|uint64(h)
 	i := homeOf(h, len(b.buckets))
-	for range b.buckets {
+	for range b.buckets { // every bucket may have overflowed: see link
 		bk := &b.buckets[i]
-		low, high, overflowed := bk.matches(tag)
-		for ; low != 0; low &= low - 1 {
-			ix := bk.slot[bits.TrailingZeros64(low)/8&7].Load()
-			sl := b.at(ix)
+		marks, overflowed := bk.matches(tag)
+		for ; marks != 0; marks &= marks - 1 {
+			at := bk.slot[cellOf(marks)].Load()
+			sl := b.slot(at)
 			if sl == nil {
 				return e.find(s, h, key, val)
 			}
-			if meta, ok := e.load(sl, h, key, val); ok {
-				return found[K, V]{b, ix, meta}, true
-			}
-		}
-		for ; high != 0; high &= high - 1 {
-			ix := bk.slot[8+bits.TrailingZeros64(high)/8&3].Load()
-			sl := b.at(ix)
-			if sl == nil {
-				return e.find(s, h, key, val)
-			}
-			if meta, ok := e.load(sl, h, key, val); ok {
-				return found[K, V]{b, ix, meta}, true
+			for tries := 0; ; tries++ { // the protocol of slot
+				head := sl.head.Load()
+				if head&(stateMask|hashMask) != live {
+					if head&(stateMask|hashMask) == stateBusy|uint64(h) {
+						pause(tries)
+						continue
+					}
+					break
+				}
+				var k cell[K]
+				if e.keyPlan.shape == shapeScalar {
+					*k.word() = sl.key.loadWord()
+				} else {
+					loadCell(&k, &sl.key, &e.keyPlan)
+				}
+				meta := sl.meta.Load() // before the value
+				if e.valPlan.shape == shapeScalar {
+					*val.word() = sl.val.loadWord()
+				} else {
+					loadCell(val, &sl.val, &e.valPlan)
+				}
+				if sl.head.Load() != head {
+					continue
+				}
+				if k.v != *key {
+					break
+				}
+				return found[K, V]{sl, b, at, meta}, true
 			}
 		}
 		if !overflowed {
@@ -49,25 +65,4 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 		}
 	}
 	return f, false
-}
-
-// load copies what the slot holds for key to val and reports whether it holds key.
-func (e *engine[K, V]) load(sl *slot[K, V], h uint32, key *K, val *cell[V]) (meta uint64, ok bool) {
-	for tries := 0; ; tries++ {
-		head := sl.head.Load()
-		if uint32(head) != h || head&stateMask == stateFree {
-			return 0, false
-		}
-		if head&stateMask == stateBusy {
-			pause(tries)
-			continue
-		}
-		var k cell[K]
-		loadCell(&k, &sl.key, &e.keyPlan)
-		meta = sl.meta.Load() // before the value: see slot
-		loadCell(val, &sl.val, &e.valPlan)
-		if sl.head.Load() == head {
-			return meta, k.v == *key
-		}
-	}
 }

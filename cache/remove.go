@@ -19,8 +19,8 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 	if expired {
 		reason = Expired
 	}
-	s.policy.remove(f.slot)
-	e.remove(s, f.slot, reason, w)
+	s.policy.remove(f.at)
+	e.remove(s, f.at, reason, w)
 	e.release(s, w)
 	e.refund(w)
 	return !expired
@@ -79,7 +79,7 @@ func (e *engine[K, V]) shrink(entries, bytes int64, deliver func([]removal[K, V]
 		}
 		removed += live - s.live
 		e.release(s, &w)
-		if e.bytes.used.Load()-w.credit.bytes > bytes && 2*s.live <= s.slab.Load().slots() {
+		if e.bytes.used.Load()-w.credit.bytes > bytes {
 			w.credit.bytes += e.compact(s)
 		}
 		s.mu.Unlock()
@@ -127,7 +127,7 @@ func (e *engine[K, V]) clear() (removed []removal[K, V]) {
 			s := &old.shards[i]
 			b := s.slab.Load()
 			for j := range s.made {
-				if sl := b.at(j); sl.head.Load()&stateMask == stateLive {
+				if sl := &b.slots[j]; sl.head.Load()&stateMask == stateLive {
 					removed = append(removed, removal[K, V]{sl.key.v, sl.val.v, Cleared})
 				}
 			}

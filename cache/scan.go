@@ -10,8 +10,11 @@ func (e *engine[K, V]) scan(yield func(key K, value V, meta uint64) bool) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		b := s.slab.Load()
-		for j := range b.slots() {
-			key, h, ok := e.keyAt(b.at(uint32(j)))
+		if b == nil {
+			continue
+		}
+		for j := range b.slots {
+			key, h, ok := e.keyAt(&b.slots[j])
 			if !ok {
 				continue
 			}

@@ -54,33 +54,42 @@ func matchTags(w, tag uint64) uint64 {
 	return (x - everyByte) &^ x & everyTop
 }
 
-// matches returns the cells of b whose tag may be tag, as bits at 8*cell+7 of two
-// words, and reports whether entries of this bucket overflowed to the next.
-func (b *bucket) matches(tag uint64) (low, high uint64, overflowed bool) {
-	l, h := b.low.Load(), b.high.Load()
-	return matchTags(l, tag), matchTags(h, tag) & 0x80808080, h>>32 != 0
+// matches returns the cells of b whose tag may be tag, as a set of marks (see
+// cellOf), and reports whether entries of this bucket overflowed to the next.
+func (b *bucket) matches(tag uint64) (marks uint64, overflowed bool) {
+	low, high := b.low.Load(), b.high.Load()
+	return matchTags(low, tag)>>7 | matchTags(high, tag)&0x80808080>>6, high>>32 != 0
+}
+
+// cellOf returns the cell of the lowest mark. Cell i below eight has bit 8i, and
+// cell 8+i has bit 8i+1, so that one word, and one loop over it, takes both.
+func cellOf(marks uint64) int {
+	bit := bits.TrailingZeros64(marks)
+	return (bit>>3 | bit<<3&8) & 15
+}
+
+// setTag gives cell i another tag, zero to empty it.
+func (b *bucket) setTag(i int, tag uint64) {
+	word := &b.low
+	if i >= 8 {
+		word = &b.high
+	}
+	shift := i & 7 * 8
+	word.Store(word.Load()&^(0xff<<shift) | tag<<shift)
 }
 
 // link makes the index name slot for hash h. There must be an empty cell
 // somewhere; the shard's lock must be held.
 func link(bs []bucket, h uint32, slot uint32) {
-	tag := tagOf(h)
 	for i := homeOf(h, len(bs)); ; {
 		b := &bs[i]
-		l, u := b.low.Load(), b.high.Load()
-		if m := matchTags(l, 0); m != 0 {
-			j := bits.TrailingZeros64(m) / 8
-			b.slot[j].Store(slot)
-			b.low.Store(l | tag<<(8*j))
+		if empty, _ := b.matches(0); empty != 0 {
+			cell := cellOf(empty)
+			b.slot[cell].Store(slot)
+			b.setTag(cell, tagOf(h))
 			return
 		}
-		if m := matchTags(u, 0) & 0x80808080; m != 0 {
-			j := bits.TrailingZeros64(m) / 8
-			b.slot[8+j].Store(slot)
-			b.high.Store(u | tag<<(8*j))
-			return
-		}
-		b.high.Store(u + 1<<32)
+		b.high.Store(b.high.Load() + 1<<32)
 		if i++; i == uint64(len(bs)) {
 			i = 0
 		}
@@ -90,19 +99,11 @@ func link(bs []bucket, h uint32, slot uint32) {
 // unlink takes the cell that names slot for hash h out of the index. It must be
 // there; the shard's lock must be held.
 func unlink(bs []bucket, h uint32, slot uint32) {
-	tag := tagOf(h)
 	for i := homeOf(h, len(bs)); ; {
 		b := &bs[i]
-		low, high, _ := b.matches(tag)
-		for ; low != 0; low &= low - 1 {
-			if j := bits.TrailingZeros64(low) / 8; b.slot[j].Load() == slot {
-				b.low.Store(b.low.Load() &^ (0xff << (8 * j)))
-				return
-			}
-		}
-		for ; high != 0; high &= high - 1 {
-			if j := bits.TrailingZeros64(high) / 8; b.slot[8+j].Load() == slot {
-				b.high.Store(b.high.Load() &^ (0xff << (8 * j)))
+		for marks, _ := b.matches(tagOf(h)); marks != 0; marks &= marks - 1 {
+			if cell := cellOf(marks); b.slot[cell].Load() == slot {
+				b.setTag(cell, 0)
 				return
 			}
 		}

@@ -96,6 +96,12 @@ func (l *wordPlan) hasPointers() bool {
 	return l.shape == shapePtr || l.shape == shapeString || l.shape == shapeMany
 }
 
+// word returns the only word of a private cell of shapeScalar.
+func (c *cell[T]) word() *uint64 { return (*uint64)(unsafe.Pointer(c)) }
+
+// loadWord is loadCell for a shared cell of shapeScalar.
+func (c *cell[T]) loadWord() uint64 { return atomic.LoadUint64((*uint64)(unsafe.Pointer(c))) }
+
 // loadCell copies the shared cell src to the private cell dst, word by word,
 // each with one atomic load. The copy may be torn between words: the caller
 // validates the slot's version before it looks at what was copied.

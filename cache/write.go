@@ -80,9 +80,13 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 			f, present = e.find(s, uint32(w.hash), &w.key, &old)
 		}
 	}
-	e.release(s, w)
+	if w.vacant != 0 {
+		e.release(s, w)
+	}
 	s.mu.Unlock()
-	e.refund(w)
+	if w.credit != (credit{}) {
+		e.refund(w)
+	}
 	return stored
 }
 
@@ -130,22 +134,20 @@ func (e *engine[K, V]) afford(w *write[K, V], bytes int64) bool {
 
 // refund gives back what w has in hand.
 func (e *engine[K, V]) refund(w *write[K, V]) {
-	if w.credit != (credit{}) {
-		e.entries.give(w.credit.entries)
-		e.bytes.give(w.credit.bytes)
-		w.credit = credit{}
-	}
+	e.entries.give(w.credit.entries)
+	e.bytes.give(w.credit.bytes)
+	w.credit = credit{}
 }
 
 // replace gives the entry another value, if there is room for it.
 func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *write[K, V]) bool {
 	if e.costly {
-		cost := s.costOf(f.slot)
+		cost := s.costOf(f.at)
 		if cost != w.cost {
 			if !e.afford(w, w.cost-cost) {
 				return false
 			}
-			s.setCost(f.slot, w.cost)
+			s.setCost(f.at, w.cost)
 		}
 	}
 	reason := Replaced
@@ -157,7 +159,7 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *w
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{w.key, old.v, reason})
 	}
-	sl := f.slab.at(f.slot)
+	sl := f.slot
 	if val := (cell[V]{v: w.val}); e.valPlan.words <= 1 {
 		storeCell(&sl.val, &val, &e.valPlan)
 	} else {
@@ -166,10 +168,12 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *w
 		sl.end(head, stateLive, uint32(head))
 	}
 	if e.idle != 0 {
-		f.slab.hardOf(f.slot).Store(w.hard)
+		f.slab.hard[f.at].Store(w.hard)
 	}
-	sl.renew(w.deadline)
-	s.expiry.note(f.slot, w.deadline)
+	if e.idle != 0 || deadlineOf(f.meta) != w.deadline || f.meta&hitsMask != hitsMask {
+		sl.renew(w.deadline)
+		s.expiry.note(f.at, w.deadline)
+	}
 	return true
 }
 
@@ -196,13 +200,13 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 
 	h := uint32(w.hash)
 	b := s.slab.Load()
-	sl := b.at(i)
+	sl := &b.slots[i]
 	head := sl.begin()
 	key, val := cell[K]{v: w.key}, cell[V]{v: w.val}
 	storeCell(&sl.key, &key, &e.keyPlan)
 	storeCell(&sl.val, &val, &e.valPlan)
 	if e.idle != 0 {
-		b.hardOf(i).Store(w.hard)
+		b.hard[i].Store(w.hard)
 	}
 	sl.reset(w.deadline)
 	sl.end(head, stateLive, h)
@@ -213,7 +217,7 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 }
 
 // slotFor returns a slot of s for a new entry: the one that was just emptied, or a
-// free one, or one of a new segment if w can pay for that.
+// free one, or one of a larger slab if w can pay for that.
 func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
 	if i := w.vacant; i != 0 {
 		w.vacant = 0
@@ -223,7 +227,7 @@ func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
 		s.free = s.spare[i-1]
 		return i - 1, true
 	}
-	if int(s.made) == s.slab.Load().slots() && !e.grow(s, w) {
+	if int(s.made) == len(s.spare) && !e.grow(s, w) {
 		return 0, false
 	}
 	s.made++
@@ -239,8 +243,7 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
 		e.remove(s, s.policy.victim(s.slab.Load()), Evicted, w)
 	}
-	if w.credit.bytes < w.cost && 2*s.live <= s.slab.Load().slots() {
-		// Slots that nobody fills are room for what w brings.
+	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
 		e.release(s, w)
 		w.credit.bytes += e.compact(s)
 	}
@@ -261,7 +264,7 @@ func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, block
 		}
 		least := never
 		for i := block * fanout; i < min((block+1)*fanout, s.made); i++ {
-			sl := b.at(i)
+			sl := &b.slots[i]
 			if sl.head.Load()&stateMask != stateLive {
 				continue
 			}
@@ -282,7 +285,7 @@ func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, block
 // w's vacant one, or free if w has one already. The policy must know already.
 func (e *engine[K, V]) remove(s *shard[K, V], i uint32, reason Reason, w *write[K, V]) {
 	b := s.slab.Load()
-	sl := b.at(i)
+	sl := &b.slots[i]
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{sl.key.v, sl.val.v, reason})
 	}
@@ -305,7 +308,7 @@ func (e *engine[K, V]) release(s *shard[K, V], w *write[K, V]) {
 	}
 	i := w.vacant - 1
 	w.vacant = 0
-	sl := s.slab.Load().at(i)
+	sl := &s.slab.Load().slots[i]
 	if e.keyPlan.hasPointers() {
 		storeCell(&sl.key, new(cell[K]), &e.keyPlan)
 	}
