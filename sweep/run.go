@@ -1,0 +1,274 @@
+package sweep
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// turnSize is how many jobs Run starts before it lets go of the lock.
+const turnSize = 128
+
+// A session is one Run of a janitor. Run's own goroutine moves jobs from
+// waiting to their goroutines: a Func to a new one, a sweeper to ready, from
+// where the one worker takes it. Whoever has run a job puts it back to waiting,
+// and wakes Run if it is now the first there.
+type session struct {
+	janitor *Janitor
+	ctx     context.Context // of Func jobs; ends the session when it ends
+	cancel  context.CancelFunc
+	group   errgroup.Group // of the worker and of each Func that runs
+	wake    chan struct{}  // buffers one
+
+	// Janitor.mu guards the rest.
+
+	waiting  queue             // by the instant they are to start
+	ready    queue             // due sweepers, the longest due first
+	work     sync.Cond         // of the worker: ready or closing has changed
+	running  map[*Job]struct{} // started here and not yet ended
+	sweeping *Job              // that the worker runs, nil if none
+	reportAt time.Duration     // when that is to be logged as slow
+	closing  bool              // nothing may start any more
+	crash    *PanicError       // what Run is to panic with
+	turns    int               // times Run looked at its queues, for tests
+}
+
+// open begins a session, in which all jobs wait for their first time.
+func (j *Janitor) open(ctx context.Context) (*session, error) {
+	s := &session{janitor: j, wake: make(chan struct{}, 1), running: make(map[*Job]struct{})}
+	s.work.L = &j.mu
+	s.ctx, s.cancel = context.WithCancel(ctx)
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.session != nil {
+		s.cancel()
+		return nil, ErrRunning
+	}
+	j.session = s
+	now := j.now()
+	for _, job := range j.jobs {
+		if !job.running { // else finish will do it
+			s.armLocked(job, now)
+		}
+	}
+	s.group.Go(s.worker)
+	return s, nil
+}
+
+// armLocked makes a job that is neither waiting nor running wait for its next
+// time: now, if it was asked for. Janitor.mu must be held.
+func (s *session) armLocked(job *Job, now time.Duration) {
+	due := job.due
+	if due == 0 {
+		job.due = later(now, firstDelay(job.interval, job.seq))
+	} else {
+		var missed uint64
+		job.due, missed = nextDue(due, later(now, pause(job.interval, job.panics)), job.interval)
+		if job.since < due && due < job.due {
+			missed++ // it fell into a run that began before it
+		}
+		job.stats.Missed += missed
+	}
+	at := job.due
+	if job.pending != nil {
+		at = now
+	}
+	s.waitLocked(job, at)
+}
+
+// waitLocked makes a job wait for the instant at. Janitor.mu must be held.
+func (s *session) waitLocked(job *Job, at time.Duration) {
+	s.waiting.push(job, at)
+	if s.waiting.first() == job {
+		s.wakeUp()
+	}
+}
+
+// wakeUp makes Run look at its queues again.
+func (s *session) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// loop is Run until its context ends.
+func (s *session) loop() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for s.ctx.Err() == nil {
+		wait, slow, running := s.turn()
+		if slow != nil {
+			s.reportSlow(slow, running)
+		}
+		if wait >= 0 {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-s.ctx.Done():
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// turn starts the jobs that are due, though not more than turnSize, and returns
+// how long Run may sleep, negative if until it is woken. It also returns the
+// sweeper that is to be logged as slow, if there is one, and how long it has
+// been running.
+func (s *session) turn() (wait time.Duration, slow *Job, running time.Duration) {
+	j := s.janitor
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.turns++
+	now := j.now()
+	for range turnSize {
+		job := s.waiting.first()
+		if job == nil || job.at > now {
+			break
+		}
+		if job.fn != nil {
+			job.beginLocked(s, now)
+			s.group.Go(func() error { s.runFunc(job); return nil })
+		} else {
+			s.waiting.remove(job)
+			s.ready.push(job, job.at)
+			s.work.Signal()
+		}
+	}
+
+	wait = -1
+	if job := s.waiting.first(); job != nil {
+		wait = max(0, job.at-now)
+	}
+	watch := j.config.SlowAfter // from now, if the worker has yet to begin
+	switch job := s.sweeping; {
+	case job != nil && now >= s.reportAt:
+		slow, running = job, now-job.since
+		if !job.slow {
+			job.slow = true
+			job.stats.Slow++
+		}
+		s.reportAt = later(now, running)
+		watch = running
+	case job != nil:
+		watch = s.reportAt - now
+	case s.ready.first() == nil:
+		return wait, nil, 0
+	}
+	if wait < 0 || watch < wait {
+		wait = watch
+	}
+	return wait, slow, running
+}
+
+// worker runs the ready sweepers, one at a time, until the session closes. A
+// sweeper that calls runtime.Goexit takes the worker with it: another follows.
+func (s *session) worker() error {
+	returned := false
+	defer func() {
+		if !returned {
+			s.group.Go(s.worker)
+		}
+	}()
+	for job := s.take(); job != nil; job = s.take() {
+		var out outcome
+		s.janitor.run(s.ctx, job, &out)
+	}
+	returned = true
+	return nil
+}
+
+// take waits for a ready sweeper and begins it. It returns nil when the session
+// closes.
+func (s *session) take() *Job {
+	j := s.janitor
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for s.ready.first() == nil && !s.closing {
+		s.work.Wait()
+	}
+	if s.closing {
+		return nil
+	}
+	now := j.now()
+	job := s.ready.first()
+	job.beginLocked(s, now)
+	s.sweeping, s.reportAt = job, later(now, j.config.SlowAfter)
+	return job
+}
+
+// runFunc runs a Func that has begun, under a context that ends with the run.
+func (s *session) runFunc(job *Job) {
+	ctx, cancel := context.WithCancel(context.WithValue(s.ctx, jobKey{}, job))
+	defer cancel()
+	var out outcome
+	s.janitor.run(ctx, job, &out)
+}
+
+// endedLocked notes that a job that the session started has ended, and reports
+// whether that ends the session. Janitor.mu must be held.
+func (s *session) endedLocked(job *Job, out *outcome) (crash bool) {
+	delete(s.running, job)
+	if s.sweeping == job {
+		s.sweeping = nil
+	}
+	if s.closing && len(s.running) == 0 {
+		s.wakeUp()
+	}
+	if out.panicked != nil && s.janitor.config.Panics == Crash && s.crash == nil {
+		s.crash = out.panicked
+		return true
+	}
+	return false
+}
+
+// drain ends the session: it starts nothing more and waits for what runs.
+func (s *session) drain() error {
+	s.cancel()
+	s.close()
+	timeout := time.NewTimer(s.janitor.config.DrainTimeout)
+	defer timeout.Stop()
+	for s.busy() {
+		select {
+		case <-s.wake:
+		case <-timeout.C:
+			return s.abandon()
+		}
+	}
+	_ = s.group.Wait() // no function of the group returns an error, and no job runs
+	s.end()
+	return nil
+}
+
+// close takes all jobs out of the queues and lets the worker go.
+func (s *session) close() {
+	j := s.janitor
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.closing = true
+	for _, job := range j.jobs {
+		job.idleLocked(ErrNotRunning)
+		job.due = 0
+	}
+	s.work.Signal()
+}
+
+// busy reports whether a job is running.
+func (s *session) busy() bool {
+	s.janitor.mu.Lock()
+	defer s.janitor.mu.Unlock()
+	return len(s.running) > 0
+}
+
+// end makes room for another session.
+func (s *session) end() {
+	s.janitor.mu.Lock()
+	defer s.janitor.mu.Unlock()
+	s.janitor.session = nil
+}
