@@ -264,18 +264,15 @@ func (c *Cache[K, V]) Resize(maxEntries int, maxBytes int64) error {
 	return nil
 }
 
-// Shrink evicts this fraction of the cache, of what it holds now, and returns how
-// many entries went: for a process that is short of memory. The bounds stay, so that the
-// cache may fill again. A fraction of zero or less, or NaN, does nothing; one or more
-// leaves nothing.
+// Shrink evicts this fraction of the entries, as eviction would choose them, gives
+// their memory back, and returns how many went: for a process that is short of memory.
+// The bounds stay, so that the cache may fill again. A fraction of zero or less, or NaN, does
+// nothing; one or more leaves nothing.
 func (c *Cache[K, V]) Shrink(fraction float64) (removed int) {
 	if !(fraction > 0) {
 		return 0
 	}
-	keep := 1 - min(fraction, 1)
-	entries := int64(math.Floor(keep * float64(c.Len())))
-	bytes := int64(keep * float64(c.Bytes()))
-	return c.engine.shrink(entries, bytes, c.deliver)
+	return c.engine.shrink(min(fraction, 1), c.deliver)
 }
 
 // deliver calls OnRemove for each, in order and with no lock held. If one call panics

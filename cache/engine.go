@@ -147,16 +147,6 @@ func (e *engine[K, V]) lock(hash uint64) *shard[K, V] {
 	}
 }
 
-// each calls f for each shard of the present root, and stops when f returns false.
-func (e *engine[K, V]) each(f func(s *shard[K, V]) bool) {
-	shards := e.root.Load().shards
-	for i := range shards {
-		if !f(&shards[i]) {
-			return
-		}
-	}
-}
-
 func (s *shard[K, V]) costOf(i uint32) int64 {
 	if s.cost == nil {
 		return 0

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math"
 	"runtime"
 	"unsafe"
 )
@@ -45,49 +46,71 @@ const sweepBlocks = 32
 // a time to deliver, with no lock held.
 func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 	now := e.clock.precise()
-	e.each(func(s *shard[K, V]) bool {
+	for i := range e.mask + 1 {
 		for more := true; more; {
 			var w write[K, V]
-			s.mu.Lock()
+			s := e.lock(i << 32)
 			removed += e.expire(s, &w, now, sweepBlocks)
 			more = s.expiry.earliest() <= now
-			e.release(s, &w)
-			s.mu.Unlock()
-			e.refund(&w)
-			deliver(w.removed)
+			e.settle(s, &w, deliver)
 		}
-		return true
-	})
+	}
 	return removed
 }
 
-// shrink evicts, from one shard after the other, until at most so many entries and
-// bytes are used, and returns how many went.
-func (e *engine[K, V]) shrink(entries, bytes int64, deliver func([]removal[K, V])) (removed int) {
-	bytes = max(bytes, e.base)
-	for from := uint64(0); e.entries.used.Load() > entries || e.bytes.used.Load() > bytes; from++ {
-		var w write[K, V]
-		s := e.lock(from << 32)
-		live := s.live
-		for range turn {
-			if e.entries.used.Load()-w.credit.entries <= entries && e.bytes.used.Load()-w.credit.bytes <= bytes {
+// settle ends an operation that only removed: it unlocks s, gives back what that
+// freed, and tells whoever wants to know.
+func (e *engine[K, V]) settle(s *shard[K, V], w *write[K, V], deliver func([]removal[K, V])) {
+	e.release(s, w)
+	s.mu.Unlock()
+	e.refund(w)
+	deliver(w.removed)
+}
+
+// shrink evicts this fraction of each shard, gives back the slots, and returns how
+// many entries went.
+func (e *engine[K, V]) shrink(fraction float64, deliver func([]removal[K, V])) (removed int) {
+	for i := range e.mask + 1 {
+		s := e.lock(i << 32)
+		left := int(math.Ceil(fraction * float64(s.live)))
+		for {
+			var w write[K, V]
+			live := s.live
+			for n := 0; n < turn && live-s.live < left && e.evict(s, &w); n++ {
+			}
+			removed += live - s.live
+			left -= live - s.live
+			done := left <= 0 || s.live == 0
+			if done {
+				e.compact(s, &w)
+			}
+			e.settle(s, &w, deliver)
+			if done {
 				break
 			}
-			if !e.evict(s, &w) {
-				break
-			}
+			s = e.lock(i << 32)
 		}
-		removed += live - s.live
-		e.release(s, &w)
-		if e.bytes.used.Load()-w.credit.bytes > bytes {
-			w.credit.bytes += e.compact(s)
-		}
-		s.mu.Unlock()
-		e.refund(&w)
-		deliver(w.removed)
-		runtime.Gosched() // let in those who wait for the shard
 	}
 	return removed
+}
+
+// reduce evicts, from one shard after the other, until at most so many entries and
+// bytes are used.
+func (e *engine[K, V]) reduce(entries, bytes int64, deliver func([]removal[K, V])) {
+	for i := uint64(0); e.entries.used.Load() > entries || e.bytes.used.Load() > bytes; i++ {
+		var w write[K, V]
+		s := e.lock(i << 32)
+		over := func() bool {
+			return e.entries.used.Load()-w.credit.entries > entries || e.bytes.used.Load()-w.credit.bytes > bytes
+		}
+		for n := 0; n < turn && over() && e.evict(s, &w); n++ {
+		}
+		if over() {
+			e.compact(s, &w)
+		}
+		e.settle(s, &w, deliver)
+		runtime.Gosched() // let in those who wait for the shard
+	}
 }
 
 // resize sets the bounds and evicts what is over them. announce makes new bounds
@@ -98,7 +121,7 @@ func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver fun
 	oldEntries, oldBytes := e.entries.bound.Load(), e.bytes.bound.Load()
 	e.entries.bound.Store(min(oldEntries, entries))
 	e.bytes.bound.Store(min(oldBytes, bytes))
-	e.shrink(entries, bytes, deliver)
+	e.reduce(entries, bytes, deliver)
 	announce()
 	e.entries.bound.Store(entries)
 	e.bytes.bound.Store(bytes)

@@ -72,15 +72,16 @@ func (e *engine[K, V]) grow(s *shard[K, V], w *write[K, V]) bool {
 	return true
 }
 
-// compact takes the slots from s that it does not need, if those are half of them,
-// and returns the bytes that this gives back.
-func (e *engine[K, V]) compact(s *shard[K, V]) (freed int64) {
-	if slots := len(s.spare); slots == 0 || 2*s.live > slots {
-		return 0
+// compact takes the slots from s that hold nothing and credits their bytes to w, if
+// they are an eighth of all: so a copy of the shard is paid for by an eighth as many
+// removals. The vacant slot of w is freed first.
+func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
+	if slots := len(s.spare); slots > 0 && 8*(slots-s.live) >= slots {
+		e.release(s, w)
+		before := s.fixed
+		e.rebuild(s, s.live)
+		w.credit.bytes += before - s.fixed
 	}
-	freed = s.fixed
-	e.rebuild(s, s.live)
-	return freed - s.fixed
 }
 
 // rebuild moves the entries of s to a slab with so many slots. A reader that is in

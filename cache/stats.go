@@ -76,15 +76,14 @@ func bound(bounded bool, s string) string {
 // Stats returns the figures of the cache. It takes each shard's lock for a moment.
 func (c *Cache[K, V]) Stats() Stats {
 	var sum counts
-	c.engine.each(func(s *shard[K, V]) bool {
-		s.mu.Lock()
+	for i := range c.engine.mask + 1 {
+		s := c.engine.lock(i << 32)
 		sum.sets += s.counts.sets
 		for r, n := range s.counts.removed {
 			sum.removed[r] += n
 		}
 		s.mu.Unlock()
-		return true
-	})
+	}
 	hits, misses := c.reads.sum()
 	st := Stats{
 		Hits: hits, Misses: misses, Sets: sum.sets,

@@ -107,17 +107,20 @@ func (e *engine[K, V]) collected(w *write[K, V]) bool {
 	return e.insert(s, w)
 }
 
-// collect evicts from shard number from on behalf of w.
+// collect evicts from shard number from on behalf of w, at most a quarter of a turn.
 func (e *engine[K, V]) collect(w *write[K, V], from uint64) {
 	s := e.lock(from << 32)
 	defer s.mu.Unlock()
-	defer e.release(s, w)
 	for range turn / 4 {
 		if !e.evict(s, w) {
-			w.credit.bytes += e.compact(s)
+			e.compact(s, w)
+			break
+		}
+		if w.credit.entries > 0 && w.credit.bytes >= w.cost {
 			break
 		}
 	}
+	e.release(s, w)
 }
 
 // afford pays bytes from the credit of w, and from the ledger what that lacks.
@@ -244,8 +247,7 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 		e.remove(s, s.policy.victim(s.slab.Load()), Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
-		e.release(s, w)
-		w.credit.bytes += e.compact(s)
+		e.compact(s, w)
 	}
 	return true
 }
