@@ -56,8 +56,7 @@ type shard[K comparable, V any] struct {
 	dead   bool       // Clear has put another in the place of this shard
 	live   int        // slots that hold an entry
 	made   uint32     // slots that were ever used; those beyond are free
-	free   uint32     // head of the list of freed slots + 1, linked through spare
-	spare  []uint32   // by slot: the next freed slot + 1
+	free   uint32     // the first of the freed slots, + 1; each knows the next
 	cost   []uint32   // by slot: bytes outside it, in units of costUnit; nil unless costly
 	held   int64      // the sum of cost, in bytes
 	fixed  int64      // bytes of the slab and the columns

@@ -14,6 +14,14 @@ type slab[K comparable, V any] struct {
 // slabHeader is what a slab costs beside its slices.
 const slabHeader = 80
 
+// slots returns how many slots s has.
+func (s *shard[K, V]) slots() int {
+	if b := s.slab.Load(); b != nil {
+		return len(b.slots)
+	}
+	return 0
+}
+
 // slot returns slot i, or nil if the slab is older than the slot.
 func (b *slab[K, V]) slot(i uint32) *slot[K, V] {
 	if int(i) >= len(b.slots) {
@@ -37,7 +45,6 @@ func (e *engine[K, V]) slabBytes(slots int) int64 {
 	}
 	n := roundUp(int64(slots)*int64(unsafe.Sizeof(slot[K, V]{})), e.pointers) +
 		roundUp(int64(bucketsFor(slots))*int64(unsafe.Sizeof(bucket{})), false) +
-		roundUp(int64(slots)*4, false) + // spare
 		slabHeader + expiryBytes(slots) + policyBytes(slots)
 	if e.costly {
 		n += roundUp(int64(slots)*4, false)
@@ -62,7 +69,7 @@ func (e *engine[K, V]) slotsAfter(slots int) int {
 // grow gives s more slots, if w can pay for them.
 func (e *engine[K, V]) grow(s *shard[K, V], w *write[K, V]) bool {
 	if s.next == 0 {
-		s.next = e.slotsAfter(len(s.spare))
+		s.next = e.slotsAfter(s.slots())
 		s.price = e.slabBytes(s.next) - s.fixed
 	}
 	if !e.afford(w, s.price) {
@@ -76,7 +83,7 @@ func (e *engine[K, V]) grow(s *shard[K, V], w *write[K, V]) bool {
 // they are an eighth of all: so a copy of the shard is paid for by an eighth as many
 // removals. The vacant slot of w is freed first.
 func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
-	if slots := len(s.spare); slots > 0 && 8*(slots-s.live) >= slots {
+	if slots := s.slots(); slots > 0 && 8*(slots-s.live) >= slots {
 		e.release(s, w)
 		before := s.fixed
 		e.rebuild(s, s.live)
@@ -89,7 +96,7 @@ func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
 func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 	old, made, cost := s.slab.Load(), s.made, s.cost
 	s.fixed, s.next = e.slabBytes(slots), 0
-	s.made, s.free, s.spare, s.cost, s.expiry = 0, 0, nil, nil, expiryTree{}
+	s.made, s.free, s.cost, s.expiry = 0, 0, nil, expiryTree{}
 	if slots == 0 {
 		s.policy.reset()
 		s.slab.Store(nil)
@@ -99,7 +106,6 @@ func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 	if e.idle != 0 {
 		b.hard = make([]atomicInstant, slots)
 	}
-	s.spare = make([]uint32, slots)
 	if e.costly {
 		s.cost = make([]uint32, slots)
 	}

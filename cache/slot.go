@@ -82,10 +82,15 @@ func (s *slot[K, V]) renew(d instant) {
 	}
 }
 
-// reset gives a new entry its deadline, and no hits yet.
+// reset gives a new entry its deadline, and no hits yet. The shard's lock must be held.
 func (s *slot[K, V]) reset(d instant) {
 	s.meta.Store(uint64(d)<<deadlineShift | (s.meta.Load()+generation)&generationMask)
 }
+
+// A free slot keeps the number of the next one in the place of the deadline. A reader
+// that was slow to count its hit does not change it: see generation.
+func (s *slot[K, V]) nextFree() uint32     { return uint32(s.meta.Load() >> deadlineShift) }
+func (s *slot[K, V]) setNextFree(i uint32) { s.reset(instant(i)) }
 
 // setHits lowers the counter, for the policy. A hit that comes between is kept.
 func (s *slot[K, V]) setHits(n uint64) {

@@ -73,7 +73,7 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 		} else {
 			stored = e.insert(s, w)
 		}
-		if stored || n == turn || e.spare(s) || !e.evict(s, w) {
+		if stored || n == turn || e.spares(s) || !e.evict(s, w) {
 			break
 		}
 		if present { // it may be what was evicted, or have moved
@@ -90,8 +90,8 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	return stored
 }
 
-// spare reports whether s holds so little that its writers take from others.
-func (e *engine[K, V]) spare(s *shard[K, V]) bool {
+// spares reports whether s holds so little that its writers take from others.
+func (e *engine[K, V]) spares(s *shard[K, V]) bool {
 	return e.mask != 0 && 2*int64(s.live)*int64(e.mask+1) < e.entries.used.Load()
 }
 
@@ -227,10 +227,10 @@ func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
 		return i - 1, true
 	}
 	if i := s.free; i != 0 {
-		s.free = s.spare[i-1]
+		s.free = s.slab.Load().slots[i-1].nextFree()
 		return i - 1, true
 	}
-	if int(s.made) == len(s.spare) && !e.grow(s, w) {
+	if int(s.made) == s.slots() && !e.grow(s, w) {
 		return 0, false
 	}
 	s.made++
@@ -317,6 +317,6 @@ func (e *engine[K, V]) release(s *shard[K, V], w *write[K, V]) {
 	if e.valPlan.hasPointers() {
 		storeCell(&sl.val, new(cell[V]), &e.valPlan)
 	}
-	s.spare[i] = s.free
+	sl.setNextFree(s.free)
 	s.free = i + 1
 }
