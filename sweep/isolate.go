@@ -52,7 +52,8 @@ type outcome struct {
 	removed  int
 	err      error       // for those who wait for the run
 	text     string      // of err, as kept
-	returned bool        // and did not panic
+	failed   bool        // err counts as an error of the job
+	returned bool        // the job did, instead of panicking
 	panicked *PanicError // is err then
 }
 
@@ -74,10 +75,10 @@ func (job *Job) call(ctx context.Context, out *outcome) {
 		out.removed = job.sweeper.Sweep()
 		return
 	}
-	err := job.fn(ctx)
-	if err != nil && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
+	if err := job.fn(ctx); err != nil {
 		out.text = clip(err.Error())
 		out.err = err
+		out.failed = ctx.Err() == nil || !errors.Is(err, context.Canceled)
 	}
 }
 
@@ -96,7 +97,7 @@ func (out *outcome) recover(job *Job) {
 	stack = stack[:runtime.Stack(stack, false)]
 	e := &PanicError{Job: job.name, Value: value, Stack: string(stack), text: clip(fmt.Sprint(value))}
 	runtime.Callers(1, e.origin[:])
-	out.err, out.text, out.panicked = e, e.text, e
+	out.err, out.text, out.failed, out.panicked = e, e.text, true, e
 }
 
 // An origin tells the place of one panic from that of another: the innermost

@@ -32,8 +32,10 @@ type Job struct {
 	session *session      // that started it, nil for SweepAll
 	stopped bool
 	panics  int  // in a row
-	failing bool // the last run returned an error
-	slow    bool // the run in progress was logged as slow
+	failing bool // the last run had an error
+
+	reported bool          // the run in progress was logged as slow
+	quiet    time.Duration // no run is logged as slow before it has run that long
 
 	pending *flight // of the run that was asked for, nil if none was
 	current *flight // of the run in progress, nil if nobody waits for it
@@ -222,7 +224,7 @@ func (j *Janitor) finish(job *Job, out *outcome) {
 	now := j.now()
 	s := job.session
 	crash := s != nil && s.endedLocked(job, out)
-	job.running, job.slow, job.session = false, false, nil
+	job.running, job.reported, job.session = false, false, nil
 	job.current.land(out.err)
 	job.current = nil
 	if s := j.session; s != nil && !s.closing && !job.stopped {
@@ -242,30 +244,35 @@ func (j *Janitor) countLocked(job *Job, out *outcome, took time.Duration) (log f
 	st.LastDuration = took
 	st.TotalDuration += took
 	st.Removed += uint64(max(0, out.removed))
-	failing := job.failing
-	job.failing = out.err != nil
-	if out.err != nil {
+	if job.sweeper != nil && took >= j.config.SlowAfter {
+		st.Slow++
+	} else {
+		job.quiet = 0
+	}
+	fresh := out.failed && !job.failing
+	job.failing = out.failed
+	if out.failed {
 		st.LastError = out.text
 	}
 	if e := out.panicked; e != nil {
 		st.Panics++
 		job.panics++
 		if j.seen.add(e.origin) {
-			log = func() {
+			return func() {
 				j.log(slog.LevelError, "sweep: job panicked", "job", job.name, "panic", e.text, "stack", e.Stack)
 			}
 		}
-		return log
+		return nil
 	}
 	job.panics = 0
-	if out.err != nil {
+	if out.failed {
 		st.Errors++
-		if !failing {
-			log = func() { j.log(slog.LevelWarn, "sweep: job failed", "job", job.name, "error", out.text) }
-		}
 	}
-	if job.slow {
-		log = func() { j.log(slog.LevelWarn, "sweep: slow sweeper has ended", "job", job.name, "took", took) }
+	switch {
+	case fresh:
+		return func() { j.log(slog.LevelWarn, "sweep: job failed", "job", job.name, "error", out.text) }
+	case job.reported:
+		return func() { j.log(slog.LevelWarn, "sweep: slow sweeper has ended", "job", job.name, "took", took) }
 	}
-	return log
+	return nil
 }

@@ -150,12 +150,9 @@ func (s *session) turn() (wait time.Duration, slow *Job, running time.Duration) 
 	switch job := s.sweeping; {
 	case job != nil && now >= s.reportAt:
 		slow, running = job, now-job.since
-		if !job.slow {
-			job.slow = true
-			job.stats.Slow++
-		}
-		s.reportAt = later(now, running)
-		watch = running
+		watch = running // until it has run for twice as long
+		s.reportAt = later(now, watch)
+		job.reported, job.quiet = true, later(running, watch)
 	case job != nil:
 		watch = s.reportAt - now
 	case s.ready.first() == nil:
@@ -199,7 +196,7 @@ func (s *session) take() *Job {
 	now := j.now()
 	job := s.ready.first()
 	job.beginLocked(s, now)
-	s.sweeping, s.reportAt = job, later(now, j.config.SlowAfter)
+	s.sweeping, s.reportAt = job, later(now, max(j.config.SlowAfter, job.quiet))
 	return job
 }
 

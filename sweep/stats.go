@@ -35,7 +35,7 @@ type JobStats struct {
 	// Runs is the number of runs that have ended, on time, triggered or by
 	// SweepAll. Panics of them panicked or called runtime.Goexit, and Errors
 	// of them returned an error. Slow is the number of runs, of a sweeper, that
-	// were logged as slow, and Missed the number of intervals in which no run
+	// took Config.SlowAfter or longer, and Missed the number of intervals in which no run
 	// began: because of a suspend, of other sweepers, of the length of its own
 	// runs, or of a back-off (counted when that begins).
 	Runs, Panics, Errors, Slow, Missed uint64
@@ -73,19 +73,19 @@ type JobStats struct {
 // String returns the statistics as a sentence.
 func (st JobStats) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v every %v, %s runs", st.Name, st.Kind, st.Interval, count(st.Runs))
+	fmt.Fprintf(&b, "%s: %v every %v, %s", st.Name, st.Kind, st.Interval, count(st.Runs, "run"))
 	if st.Kind == KindSweeper {
-		fmt.Fprintf(&b, " removed %s", count(st.Removed))
+		fmt.Fprintf(&b, " removed %s", humanize.Comma(int64(st.Removed)))
 	}
 	if st.Runs > 0 {
 		fmt.Fprintf(&b, ", last took %v with lag %v", st.LastDuration, st.Lag)
 	}
 	for _, bad := range []struct {
-		what string
 		n    uint64
-	}{{"panics", st.Panics}, {"errors", st.Errors}, {"slow", st.Slow}, {"missed", st.Missed}} {
+		what string
+	}{{st.Panics, "panic"}, {st.Errors, "error"}, {st.Slow, "slow run"}, {st.Missed, "missed interval"}} {
 		if bad.n > 0 {
-			fmt.Fprintf(&b, ", %s %s", count(bad.n), bad.what)
+			b.WriteString(", " + count(bad.n, bad.what))
 		}
 	}
 	switch {
@@ -102,5 +102,10 @@ func (st JobStats) String() string {
 	return b.String()
 }
 
-// count writes n with commas.
-func count(n uint64) string { return humanize.Comma(int64(n)) }
+// count writes "1 run" and "1,234 runs".
+func count(n uint64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + what
+}

@@ -86,8 +86,8 @@ func goroutines() string {
 	return b.String()
 }
 
-// stackOf returns where in the profile the goroutine is that runs the job, one
-// line for each frame, innermost first, cut to maxStack. It is empty if the job
+// stackOf returns where in the profile the goroutine is that runs the job, two
+// lines for each frame, innermost first, cut to maxStack. It is empty if the job
 // has just ended, or has replaced the profiler labels of its goroutine.
 func stackOf(job *Job, profile string) string {
 	label := strconv.Quote(labelID) + ":" + strconv.Quote(job.id())
@@ -103,9 +103,10 @@ func stackOf(job *Job, profile string) string {
 		best = cmp.Or(best, record) // very deep, or a goroutine that the job started
 	}
 	var stack strings.Builder
-	for line := range strings.Lines(best) {
-		if frame, ok := strings.CutPrefix(line, "#\t"); ok && stack.Len()+len(frame) <= maxStack {
-			stack.WriteString(frame)
+	for line := range strings.SplitSeq(best, "\n") {
+		columns := strings.FieldsFunc(line, func(r rune) bool { return r == '\t' })
+		if len(columns) == 4 && stack.Len()+len(line) <= maxStack { // "#", address, function, place
+			fmt.Fprintf(&stack, "%s\n\t%s\n", columns[2], columns[3])
 		}
 	}
 	return stack.String()

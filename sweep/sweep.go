@@ -13,7 +13,7 @@
 // first, so housekeeping never takes more than one CPU. A sweeper that is slow
 // delays the other sweepers, is counted, and is logged by name with its stack
 // when it has run for Config.SlowAfter, and again whenever that time has
-// doubled.
+// doubled. If the next run is as slow, it is logged only when it is slower still.
 //
 // A Func may block. Each of its runs has a goroutine of its own beside the
 // worker, so it delays nobody, and a Func that is still running when it is due
