@@ -132,16 +132,18 @@ func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver fun
 func (e *engine[K, V]) clear() (removed []removal[K, V]) {
 	old := e.lockAll()
 	next := &root[K, V]{shards: make([]shard[K, V], len(old.shards))}
-	e.root.Store(next)
 	var entries, bytes int64
 	for i := range old.shards {
 		s := &old.shards[i]
-		s.dead = true
 		entries += int64(s.live)
 		bytes += s.fixed + s.held
 		next.shards[i].counts = s.counts
 		next.shards[i].counts.removed[Cleared] += uint64(s.live)
-		s.mu.Unlock()
+	}
+	e.root.Store(next)
+	for i := range old.shards {
+		old.shards[i].dead = true
+		old.shards[i].mu.Unlock()
 	}
 	e.entries.give(entries)
 	e.bytes.give(bytes)
