@@ -25,7 +25,7 @@ type Job struct {
 	queue *queue        // where it is waiting or ready, nil otherwise
 	place int           // its index there
 	at    time.Duration // when it is to start
-	due   time.Duration // its point on the grid, zero if it has none yet
+	due   time.Duration // its next time on the grid, zero if it has no grid yet
 
 	running bool
 	since   time.Duration // start of the run in progress
@@ -270,7 +270,8 @@ func (j *Janitor) countLocked(job *Job, out *outcome, took time.Duration) (log f
 	}
 	switch {
 	case fresh:
-		return func() { j.log(slog.LevelWarn, "sweep: job failed", "job", job.name, "error", out.text) }
+		text := out.text
+		return func() { j.log(slog.LevelWarn, "sweep: job failed", "job", job.name, "error", text) }
 	case job.reported:
 		return func() { j.log(slog.LevelWarn, "sweep: slow sweeper has ended", "job", job.name, "took", took) }
 	}

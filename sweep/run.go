@@ -2,14 +2,20 @@ package sweep
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// turnSize is how many jobs Run starts before it lets go of the lock.
-const turnSize = 128
+const (
+	// turnSize is how many jobs Run starts before it lets go of the lock.
+	turnSize = 128
+
+	// forever is how long Run sleeps when nothing is due: until it is woken.
+	forever time.Duration = math.MaxInt64
+)
 
 // A session is one Run of a janitor. Run's own goroutine moves jobs from
 // waiting to their goroutines: a Func to a new one, a sweeper to ready, from
@@ -61,12 +67,11 @@ func (j *Janitor) open(ctx context.Context) (*session, error) {
 // armLocked makes a job that is neither waiting nor running wait for its next
 // time: now, if it was asked for. Janitor.mu must be held.
 func (s *session) armLocked(job *Job, now time.Duration) {
-	due := job.due
-	if due == 0 {
+	if due := job.due; due == 0 {
 		job.due = later(now, firstDelay(job.interval, job.seq))
 	} else {
 		var missed uint64
-		job.due, missed = nextDue(due, later(now, pause(job.interval, job.panics)), job.interval)
+		job.due, missed = nextDue(due, now, job.interval)
 		if job.since < due && due < job.due {
 			missed++ // it fell into a run that began before it
 		}
@@ -75,6 +80,8 @@ func (s *session) armLocked(job *Job, now time.Duration) {
 	at := job.due
 	if job.pending != nil {
 		at = now
+	} else if job.panics > 0 {
+		at, _ = nextDue(job.due, later(now, pause(job.interval, job.panics)), job.interval)
 	}
 	s.waitLocked(job, at)
 }
@@ -104,10 +111,10 @@ func (s *session) loop() {
 		if slow != nil {
 			s.reportSlow(slow, running)
 		}
-		if wait >= 0 {
-			timer.Reset(wait)
-		} else {
+		if wait == forever {
 			timer.Stop()
+		} else {
+			timer.Reset(wait)
 		}
 		select {
 		case <-s.ctx.Done():
@@ -117,20 +124,30 @@ func (s *session) loop() {
 	}
 }
 
-// turn starts the jobs that are due, though not more than turnSize, and returns
-// how long Run may sleep, negative if until it is woken. It also returns the
-// sweeper that is to be logged as slow, if there is one, and how long it has
-// been running.
+// turn starts what is due and returns how long Run may sleep unless it is woken.
+// It also returns the sweeper that is to be logged as slow, if there is one,
+// and how long that has been running.
 func (s *session) turn() (wait time.Duration, slow *Job, running time.Duration) {
-	j := s.janitor
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	s.janitor.mu.Lock()
+	defer s.janitor.mu.Unlock()
 	s.turns++
-	now := j.now()
+	now := s.janitor.now()
+	s.startLocked(now)
+	wait = forever
+	if job := s.waiting.first(); job != nil {
+		wait = max(0, job.at-now)
+	}
+	slow, running, watch := s.watchLocked(now)
+	return min(wait, watch), slow, running
+}
+
+// startLocked starts the jobs that are due, though not more than turnSize.
+// Janitor.mu must be held.
+func (s *session) startLocked(now time.Duration) {
 	for range turnSize {
 		job := s.waiting.first()
 		if job == nil || job.at > now {
-			break
+			return
 		}
 		if job.fn != nil {
 			job.beginLocked(s, now)
@@ -141,27 +158,25 @@ func (s *session) turn() (wait time.Duration, slow *Job, running time.Duration) 
 			s.work.Signal()
 		}
 	}
+}
 
-	wait = -1
-	if job := s.waiting.first(); job != nil {
-		wait = max(0, job.at-now)
+// watchLocked returns the sweeper that is to be logged as slow, if there is one,
+// and how long it has been running. It also returns how long nothing more will
+// be to watch. Janitor.mu must be held.
+func (s *session) watchLocked(now time.Duration) (slow *Job, running, wait time.Duration) {
+	job := s.sweeping
+	switch {
+	case job == nil && s.ready.first() == nil:
+		return nil, 0, forever
+	case job == nil: // the worker has yet to begin
+		return nil, 0, s.janitor.config.SlowAfter
+	case now < s.reportAt:
+		return nil, 0, s.reportAt - now
 	}
-	watch := j.config.SlowAfter // from now, if the worker has yet to begin
-	switch job := s.sweeping; {
-	case job != nil && now >= s.reportAt:
-		slow, running = job, now-job.since
-		watch = running // until it has run for twice as long
-		s.reportAt = later(now, watch)
-		job.reported, job.quiet = true, later(running, watch)
-	case job != nil:
-		watch = s.reportAt - now
-	case s.ready.first() == nil:
-		return wait, nil, 0
-	}
-	if wait < 0 || watch < wait {
-		wait = watch
-	}
-	return wait, slow, running
+	running = now - job.since
+	job.reported, job.quiet = true, later(running, running) // next when this has doubled
+	s.reportAt = later(job.since, job.quiet)
+	return job, running, s.reportAt - now
 }
 
 // worker runs the ready sweepers, one at a time, until the session closes. A

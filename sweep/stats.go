@@ -37,7 +37,7 @@ type JobStats struct {
 	// of them returned an error. Slow is the number of runs, of a sweeper, that
 	// took Config.SlowAfter or longer, and Missed the number of intervals in which no run
 	// began: because of a suspend, of other sweepers, of the length of its own
-	// runs, or of a back-off (counted when that begins).
+	// runs, or of a back-off.
 	Runs, Panics, Errors, Slow, Missed uint64
 
 	// Removed is the sum of what Sweep returned.
