@@ -1,0 +1,110 @@
+package metrics
+
+import "strings"
+
+// candidates counts the names that have no series, the frequent ones well, in a
+// fixed number of places: Space-Saving (Metwally, Agrawal and El Abbadi,
+// "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005).
+// A newcomer takes the place of the least frequent name and inherits its count
+// as an error, so that count-inherited is what the name has certainly been seen
+// since then. Any name that makes up more than 1/max of what is offered is kept.
+// An offer takes O(log max) time.
+//
+// It is not safe for concurrent use.
+type candidates struct {
+	max    int
+	byName map[string]*candidate
+	heap   []*candidate // the least count at 0, each parent's at most its children's
+}
+
+type candidate struct {
+	name      string
+	count     uint64
+	inherited uint64
+	at        int // index in heap
+}
+
+func newCandidates(max int) candidates {
+	return candidates{max: max, byName: make(map[string]*candidate)}
+}
+
+// offer counts name once and returns how often it has certainly been offered.
+func (c *candidates) offer(name string) uint64 {
+	e := c.byName[name]
+	switch {
+	case e != nil:
+		e.count++
+		c.down(e.at)
+	case len(c.heap) < c.max:
+		e = &candidate{name: strings.Clone(name), count: 1, at: len(c.heap)}
+		c.byName[e.name] = e
+		c.heap = append(c.heap, e)
+		c.up(e.at)
+	default:
+		e = c.heap[0]
+		delete(c.byName, e.name)
+		e.name, e.inherited = strings.Clone(name), e.count
+		e.count++
+		c.byName[e.name] = e
+		c.down(0)
+	}
+	return e.count - e.inherited
+}
+
+// remove forgets name, if it is there.
+func (c *candidates) remove(name string) {
+	e := c.byName[name]
+	if e == nil {
+		return
+	}
+	delete(c.byName, name)
+	last := len(c.heap) - 1
+	c.swap(e.at, last)
+	c.heap[last] = nil
+	c.heap = c.heap[:last]
+	if e.at < last {
+		moved := c.heap[e.at]
+		c.up(moved.at)
+		c.down(moved.at)
+	}
+}
+
+// halve halves all counts times times, which keeps their order, and forgets the
+// names whose count becomes 0.
+func (c *candidates) halve(times uint) {
+	for _, e := range c.heap {
+		e.count >>= times
+		e.inherited >>= times
+	}
+	for len(c.heap) > 0 && c.heap[0].count == 0 {
+		c.remove(c.heap[0].name)
+	}
+}
+
+func (c *candidates) up(i int) {
+	for parent := (i - 1) / 2; i > 0 && c.heap[i].count < c.heap[parent].count; parent = (i - 1) / 2 {
+		c.swap(i, parent)
+		i = parent
+	}
+}
+
+func (c *candidates) down(i int) {
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(c.heap); child++ {
+			if c.heap[child].count < c.heap[least].count {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		c.swap(i, least)
+		i = least
+	}
+}
+
+func (c *candidates) swap(i, j int) {
+	c.heap[i], c.heap[j] = c.heap[j], c.heap[i]
+	c.heap[i].at, c.heap[j].at = i, j
+}

@@ -1,0 +1,152 @@
+package metrics
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// quantiles are those that the encodings show.
+var quantiles = [...]float64{0.5, 0.9, 0.95, 0.99}
+
+type ringJSON struct {
+	Count   int      `json:"count"`
+	Window  float64  `json:"window_seconds"`
+	Min     *float64 `json:"min_seconds"`
+	Mean    *float64 `json:"mean_seconds"`
+	P50     *float64 `json:"p50_seconds"`
+	P90     *float64 `json:"p90_seconds"`
+	P95     *float64 `json:"p95_seconds"`
+	P99     *float64 `json:"p99_seconds"`
+	Max     *float64 `json:"max_seconds"`
+	Skipped uint64   `json:"skipped"`
+}
+
+// MarshalJSON returns the count, the window covered, and the smallest, mean and
+// largest observation with the 0.5, 0.9, 0.95 and 0.99 quantiles, in seconds;
+// null for those if there is no observation.
+func (s RingSnapshot) MarshalJSON() ([]byte, error) {
+	seconds := func(d time.Duration) *float64 {
+		if s.Count == 0 {
+			return nil
+		}
+		f := d.Seconds()
+		return &f
+	}
+	return json.Marshal(ringJSON{
+		Count:   s.Count,
+		Window:  s.Age.Seconds(),
+		Min:     seconds(s.Min),
+		Mean:    seconds(s.Mean),
+		P50:     seconds(s.Quantile(quantiles[0])),
+		P90:     seconds(s.Quantile(quantiles[1])),
+		P95:     seconds(s.Quantile(quantiles[2])),
+		P99:     seconds(s.Quantile(quantiles[3])),
+		Max:     seconds(s.Max),
+		Skipped: s.Skipped,
+	})
+}
+
+// classNames are the names of the classes of status in the encodings.
+var classNames = [Classes]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+type countsJSON struct {
+	Requests uint64     `json:"requests"`
+	Status   statusJSON `json:"status"`
+	Slow     uint64     `json:"slow"`
+	Duration float64    `json:"duration_seconds"`
+}
+
+type statusJSON struct {
+	None          uint64 `json:"none"`
+	Informational uint64 `json:"1xx"`
+	Success       uint64 `json:"2xx"`
+	Redirect      uint64 `json:"3xx"`
+	ClientError   uint64 `json:"4xx"`
+	ServerError   uint64 `json:"5xx"`
+}
+
+func (c Counts) json() countsJSON {
+	return countsJSON{c.Requests, statusJSON{c.Status[0], c.Status[1], c.Status[2], c.Status[3], c.Status[4], c.Status[5]}, c.Slow, c.Duration.Seconds()}
+}
+
+// MarshalJSON returns the counts, with the status by class, as "2xx", and the
+// duration in seconds.
+func (c Counts) MarshalJSON() ([]byte, error) { return json.Marshal(c.json()) }
+
+type endpointJSON struct {
+	Endpoint string `json:"endpoint"`
+	Pinned   bool   `json:"pinned"`
+	countsJSON
+	Times RingSnapshot `json:"times"`
+}
+
+// MarshalJSON returns the endpoint's name, counts and response times as one
+// object.
+func (e Endpoint) MarshalJSON() ([]byte, error) {
+	return json.Marshal(endpointJSON{e.Name, e.Pinned, e.Counts.json(), e.Times})
+}
+
+// MarshalJSON returns the kind and its count.
+func (e ErrorKind) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Kind  string `json:"kind"`
+		Count uint64 `json:"count"`
+	}{e.Kind, e.Count})
+}
+
+// MarshalJSON returns the recent requests and failures with their ratio.
+func (r Recent) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Window   float64 `json:"window_seconds"`
+		Requests uint64  `json:"requests"`
+		Failures uint64  `json:"failures"`
+		Rate     float64 `json:"error_ratio"`
+	}{r.Window.Seconds(), r.Requests, r.Failures, r.Rate()})
+}
+
+// MarshalJSON returns the snapshot with snake-case names that end in their units.
+// What is unknown is null; there is never a NaN.
+func (s Snapshot) MarshalJSON() ([]byte, error) {
+	type errorsJSON struct {
+		Total   uint64      `json:"total"`
+		Kinds   []ErrorKind `json:"kinds"`
+		Other   uint64      `json:"other"`
+		Retired uint64      `json:"retired"`
+	}
+	values := make(map[string]*float64, len(s.Values))
+	for _, v := range s.Values {
+		values[v.Name] = nil
+		if v.Known {
+			values[v.Name] = &v.Value
+		}
+	}
+	return json.Marshal(struct {
+		At        time.Time           `json:"at"`
+		Uptime    float64             `json:"uptime_seconds"`
+		InFlight  int64               `json:"in_flight"`
+		Total     Counts              `json:"total"`
+		Times     RingSnapshot        `json:"times"`
+		Recent    Recent              `json:"recent"`
+		Endpoints []Endpoint          `json:"endpoints"`
+		Other     Counts              `json:"other"`
+		Retired   Counts              `json:"retired"`
+		Errors    errorsJSON          `json:"errors"`
+		Memory    Memory              `json:"memory"`
+		Values    map[string]*float64 `json:"values"`
+		Losses    Losses              `json:"losses"`
+	}{
+		At: s.At, Uptime: s.Uptime.Seconds(), InFlight: s.InFlight,
+		Total: s.Total, Times: s.Times, Recent: s.Recent,
+		Endpoints: notNil(s.Endpoints), Other: s.Other, Retired: s.Retired,
+		Errors: errorsJSON{s.ErrorsTotal, notNil(s.Errors), s.ErrorsOther, s.ErrorsRetired},
+		Memory: s.Memory, Values: values, Losses: s.Losses,
+	})
+}
+
+// notNil returns s, or an empty slice, which JSON writes as [] rather than null.
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

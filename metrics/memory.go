@@ -1,0 +1,80 @@
+package metrics
+
+import (
+	"fmt"
+	"os"
+	"sync"
+)
+
+// Memory is how much memory the process has and may have. What the operating
+// system does not tell is unknown: outside of Linux that is all but the figures
+// of the Go runtime.
+type Memory struct {
+	// RSS is the physical memory that the process occupies.
+	RSS Bytes `json:"rss_bytes"`
+
+	// GoHeap is what the objects on the heap occupy, garbage not yet collected
+	// among them, so that it rises and falls with every cycle of the collector.
+	GoHeap Bytes `json:"go_heap_bytes"`
+	// GoLive is what the last cycle of the collector found in use. Unknown before
+	// the first one.
+	GoLive Bytes `json:"go_live_bytes"`
+	// GoRuntime is what the Go runtime has besides the heap: stacks, metadata.
+	GoRuntime Bytes `json:"go_runtime_bytes"`
+	// GoTotal is all memory that the Go runtime holds, which is what GOMEMLIMIT
+	// limits.
+	GoTotal Bytes `json:"go_total_bytes"`
+	// GoLimit is GOMEMLIMIT.
+	GoLimit Bytes `json:"go_limit_bytes"`
+
+	// CgroupLimit is the limit of the tightest control group that the process is
+	// in: of its own and all above it that are visible, the one with the least
+	// room left. Unlimited if none has a limit.
+	CgroupLimit Bytes `json:"cgroup_limit_bytes"`
+	// CgroupUsage is the memory that this group uses, page cache included.
+	CgroupUsage Bytes `json:"cgroup_usage_bytes"`
+	// CgroupCache is how much of CgroupUsage is page cache of files, which the
+	// kernel takes back before it kills.
+	CgroupCache Bytes `json:"cgroup_cache_bytes"`
+
+	// SystemTotal is the memory of the machine.
+	SystemTotal Bytes `json:"system_total_bytes"`
+	// SystemAvailable is how much of it could be had without swapping.
+	SystemAvailable Bytes `json:"system_available_bytes"`
+}
+
+// theProbe keeps the files open that ReadMemory reads, since opening them costs
+// more than reading them. It is made at the first use.
+var theProbe = sync.OnceValue(func() *probe { return newProbe(os.DirFS("/")) })
+
+// ReadMemory returns the memory figures of the process. It does not stop the
+// world; on Linux it reads a few files of /proc and /sys, kept open from the
+// first call on, and otherwise takes some microseconds and hardly allocates.
+func ReadMemory() Memory {
+	return theProbe().read()
+}
+
+// Pressure returns the share of its memory that the process needs, and reports
+// whether that is known. It is the greater of two: the memory that the Go runtime
+// cannot do without against GOMEMLIMIT, and what the tightest control group uses
+// without page cache against its limit. If neither limit exists, it is the RSS
+// against the memory of the machine. Neither garbage nor page cache counts,
+// because both go away when memory is short.
+func (m Memory) Pressure() (share float64, ok bool) {
+	live := m.GoLive
+	if live.IsUnknown() {
+		live = m.GoHeap
+	}
+	share, ok = larger(0, false)(ratio(plus(live, m.GoRuntime), m.GoLimit))
+	share, ok = larger(share, ok)(ratio(minus(m.CgroupUsage, m.CgroupCache), m.CgroupLimit))
+	if !ok {
+		return ratio(m.RSS, m.SystemTotal)
+	}
+	return share, ok
+}
+
+// String returns the figures as a sentence.
+func (m Memory) String() string {
+	return fmt.Sprintf("%v resident, %v of it held by Go (limit %v); control group %v of %v; system %v available of %v",
+		m.RSS, m.GoTotal, m.GoLimit, m.CgroupUsage, m.CgroupLimit, m.SystemAvailable, m.SystemTotal)
+}

@@ -1,0 +1,161 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Classes is how many classes of status there are: class n holds the statuses
+// from n*100 to n*100+99, and class 0 what is no status of HTTP, such as that of
+// a request that was aborted before its answer began.
+const Classes = 6
+
+// Counts is what is counted of requests.
+type Counts struct {
+	Requests uint64          // all of them: the sum of Status
+	Status   [Classes]uint64 // by class of status: Status[2] is how many had a 2xx
+	Slow     uint64          // that took RecorderConfig.SlowAfter or longer
+	Duration time.Duration   // taken by all of them together
+}
+
+func (c *Counts) add(status int, slow bool, d time.Duration) {
+	c.Requests++
+	c.Status[class(status)]++
+	if slow {
+		c.Slow++
+	}
+	c.Duration += d
+}
+
+func (c *Counts) merge(d Counts) {
+	c.Requests += d.Requests
+	for i := range c.Status {
+		c.Status[i] += d.Status[i]
+	}
+	c.Slow += d.Slow
+	c.Duration += d.Duration
+}
+
+// class returns the class of a status, 0 if it is none.
+func class(status int) int {
+	if status < 100 || status > 599 {
+		return 0
+	}
+	return status / 100
+}
+
+// Endpoint is what a [Recorder] knows of one endpoint.
+type Endpoint struct {
+	Name   string
+	Pinned bool // always has a series
+	Counts      // since it got its series
+	Times  RingSnapshot
+}
+
+// ErrorKind is what a [Recorder] knows of one kind of error.
+type ErrorKind struct {
+	Kind  string
+	Count uint64 // since it got its series
+}
+
+// Snapshot is what a [Recorder] knew at one moment. It does not change any more.
+//
+// The counts are all of one instant: the endpoints with Other and Retired add up
+// to Total, and the errors with ErrorsOther and ErrorsRetired to ErrorsTotal. The
+// response times are read after them, without a lock.
+type Snapshot struct {
+	At     time.Time     // when it was taken
+	Uptime time.Duration // since the recorder was made
+
+	InFlight  int64      // requests within Middleware
+	Total     Counts     // all requests
+	Endpoints []Endpoint // those that have a series, by name
+	Other     Counts     // requests to endpoints without a series
+	Retired   Counts     // requests of endpoints whose series was removed
+	Times     RingSnapshot
+
+	Errors        []ErrorKind // those that have a series, by kind
+	ErrorsTotal   uint64      // all errors
+	ErrorsOther   uint64      // errors of kinds without a series
+	ErrorsRetired uint64      // errors of kinds whose series was removed
+
+	Recent Recent  // the error rate
+	Memory Memory  // as ReadMemory returned it
+	Values []Value // what the application added with Gauge and Counter, by name
+	Losses Losses  // what was changed, dropped or left out
+}
+
+// Recent is what happened within the last RecorderConfig.ErrorWindow.
+type Recent struct {
+	Window   time.Duration
+	Requests uint64
+	Failures uint64 // answered with a status of 500 to 599
+}
+
+// Rate returns the share of requests that failed, 0 of none.
+func (r Recent) Rate() float64 {
+	if r.Requests == 0 {
+		return 0
+	}
+	return float64(r.Failures) / float64(r.Requests)
+}
+
+// Losses counts what a [Recorder] changed, dropped or left out since it was made.
+type Losses struct {
+	ClippedNames       uint64 `json:"clipped_names"`       // names shortened or repaired
+	EndpointsRetired   uint64 `json:"endpoints_retired"`   // series of endpoints removed
+	ErrorsRetired      uint64 `json:"errors_retired"`      // series of error kinds removed
+	NegativeDurations  uint64 `json:"negative_durations"`  // recorded as 0
+	AbortedRequests    uint64 `json:"aborted_requests"`    // whose handler panicked with http.ErrAbortHandler
+	WarningsSuppressed uint64 `json:"warnings_suppressed"` // warnings within WarnEvery of another
+	CallbackPanics     uint64 `json:"callback_panics"`     // in OnWarn and the functions given to Gauge and Counter
+}
+
+// Snapshot returns what the recorder knows now. It reads the process's memory,
+// calls the functions given to [Recorder.Gauge] and [Recorder.Counter], and takes
+// time and memory in proportion to the number of series and of response times
+// kept; it holds the recorder's lock only while it copies counters.
+func (r *Recorder) Snapshot() Snapshot {
+	s := Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Load()}
+	rings, gauges := r.copyCounts(&s)
+	s.Times = r.times.Snapshot()
+	for i := range rings {
+		s.Endpoints[i].Times = rings[i].Snapshot()
+	}
+	slices.SortFunc(s.Endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Errors, func(a, b ErrorKind) int { return cmp.Compare(a.Kind, b.Kind) })
+	s.Values = readGauges(gauges, &r.panics)
+	s.Losses.ClippedNames = r.clipped.Load()
+	s.Losses.AbortedRequests = r.aborted.Load()
+	s.Losses.CallbackPanics = r.panics.Load()
+	return s
+}
+
+// copyCounts copies what r.mu guards into s, and returns the rings of the
+// endpoints, in the order of s.Endpoints, and the application's gauges.
+func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring, gauges []gauge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Since(r.started)
+	s.Uptime = now
+	s.Total, s.Other, s.Retired = r.total, r.other, r.retired
+	s.Endpoints = make([]Endpoint, 0, len(r.endpoints.series))
+	rings = make([]*Ring, 0, len(r.endpoints.series))
+	for _, e := range r.endpoints.series {
+		s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned, Counts: e.value.counts})
+		rings = append(rings, e.value.times)
+	}
+	s.ErrorsTotal, s.ErrorsOther, s.ErrorsRetired = r.errorsTotal, r.errorsOther, r.errorsRetired
+	s.Errors = make([]ErrorKind, 0, len(r.errors.series))
+	for _, e := range r.errors.series {
+		s.Errors = append(s.Errors, ErrorKind{Kind: e.name, Count: e.value.count})
+	}
+	recent := r.recent.sum(now)
+	s.Recent = Recent{Window: r.config.ErrorWindow, Requests: recent.requests, Failures: recent.failures}
+	s.Losses.EndpointsRetired = r.endpoints.retired
+	s.Losses.ErrorsRetired = r.errors.retired
+	s.Losses.NegativeDurations = r.negative
+	s.Losses.WarningsSuppressed = r.slowAlarm.total + r.rateAlarm.total
+	return rings, r.gauges[:len(r.gauges):len(r.gauges)]
+}
