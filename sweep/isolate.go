@@ -61,14 +61,14 @@ type outcome struct {
 // job calls runtime.Goexit, but finishes it all the same.
 func (j *Janitor) run(ctx context.Context, job *Job, out *outcome) {
 	defer j.finish(job, out)
-	defer out.recover(job)
+	defer out.contain(job)
 	job.call(ctx, out)
 	out.returned = true
 }
 
-// call calls the job's own code, under the profiler labels of the job.
-// By this function's name, stackOf knows the goroutine of a job from others that
-// carry the labels because the job started them.
+// call calls the job's own code, under the profiler labels of the job. By this
+// function's name stackOf knows the goroutine of a job from those that the job
+// started, which carry the labels too.
 func (job *Job) call(ctx context.Context, out *outcome) {
 	pprof.SetGoroutineLabels(job.labels)
 	if job.sweeper != nil {
@@ -78,13 +78,14 @@ func (job *Job) call(ctx context.Context, out *outcome) {
 	if err := job.fn(ctx); err != nil {
 		out.text = clip(err.Error())
 		out.err = err
-		out.failed = ctx.Err() == nil || !errors.Is(err, context.Canceled)
+		cancelled := ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+		out.failed = !cancelled
 	}
 }
 
-// recover ends a panic and notes it. It must be deferred itself: recover works
-// in no other place.
-func (out *outcome) recover(job *Job) {
+// contain ends a panic and notes it. It must be deferred itself: recover works
+// in no other place. It runs in a runtime.Goexit too, but cannot end that.
+func (out *outcome) contain(job *Job) {
 	pprof.SetGoroutineLabels(context.Background())
 	if out.returned {
 		return

@@ -93,7 +93,8 @@ func (j *Janitor) add(job *Job) (*Job, error) {
 // Trigger returns nil or the error of the run: what the function returned, or
 // a *PanicError. If ctx ends first it returns an error wrapping that of ctx, and
 // the run takes place all the same. It returns ErrStopped, ErrNotRunning or
-// ErrInside if the run will not take place.
+// ErrInside if the run will not take place, and ErrNotRunning also if Run has
+// left the run behind.
 //
 // A job that is triggered and waited for inside a sweeper cannot begin before
 // that sweeper has ended, if it is a sweeper too; so the wait lasts until ctx

@@ -210,6 +210,21 @@ func TestCrashPanicsInRun(t *testing.T) {
 			close(release)
 		})
 	})
+	t.Run("left-behind-is-only-logged", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var logged lines
+			j, stop := start(t, sweep.Config{Panics: sweep.Crash, Logger: logged.logger()})
+			release := make(chan struct{})
+			job := fn(t, j, time.Hour, "bad", func(context.Context) error { hang(release); panic("boom") })
+			require.NoError(t, job.Request())
+			synctest.Wait()
+			require.IsType(t, &sweep.StuckError{}, stop())
+			close(release)
+			synctest.Wait()
+			require.Len(t, logged.all(), 1)
+			require.EqualValues(t, 1, job.Stats().Panics)
+		})
+	})
 	t.Run("in-sweep-all", func(t *testing.T) {
 		j, err := sweep.New(sweep.Config{Panics: sweep.Crash, Logger: discard})
 		require.NoError(t, err)

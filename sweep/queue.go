@@ -26,13 +26,6 @@ func (q *queue) first() *Job {
 	return q.jobs[0]
 }
 
-// pop removes and returns the job to start next. The queue must not be empty.
-func (q *queue) pop() *Job {
-	job := heap.Pop(&q.jobs).(*Job)
-	job.queue = nil
-	return job
-}
-
 // remove takes the job, which must be in q, out of it.
 func (q *queue) remove(job *Job) {
 	heap.Remove(&q.jobs, job.place)

@@ -284,3 +284,10 @@ func (s *session) end() {
 	defer s.janitor.mu.Unlock()
 	s.janitor.session = nil
 }
+
+// crashed returns the panic that is to go on in Run, nil if there was none.
+func (s *session) crashed() *PanicError {
+	s.janitor.mu.Lock()
+	defer s.janitor.mu.Unlock()
+	return s.crash
+}

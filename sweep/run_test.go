@@ -204,6 +204,41 @@ func TestStuckJobsAreAllNamedTheLongestFirst(t *testing.T) {
 	})
 }
 
+func TestStackIsThatOfTheJobAndNotOfWhatItStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, stop := start(t, sweep.Config{DrainTimeout: time.Second})
+		release := make(chan struct{})
+		job := fn(t, j, time.Hour, "parent", func(context.Context) error {
+			for range 10 {
+				go func() { <-release }()
+			}
+			hang(release)
+			return nil
+		})
+		require.NoError(t, job.Request())
+		synctest.Wait()
+		var stuck *sweep.StuckError
+		require.ErrorAs(t, stop(), &stuck)
+		require.Contains(t, stuck.Jobs[0].Stack, "sweep_test.hang+")
+		close(release)
+	})
+}
+
+func TestFuncCancelledByRunHasNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := sweep.New(sweep.Config{Logger: discard})
+		require.NoError(t, err)
+		job := fn(t, j, time.Second, "ping", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		bad := fn(t, j, time.Second, "bad", func(ctx context.Context) error { <-ctx.Done(); return errors.New("dirty") })
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		require.NoError(t, j.Run(ctx))
+		require.EqualValues(t, 1, job.Stats().Runs)
+		require.Zero(t, job.Stats().Errors)
+		require.EqualValues(t, 1, bad.Stats().Errors)
+	})
+}
+
 func TestJobLeftBehindDoesNotOverlapItselfInTheNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, stop := start(t, sweep.Config{DrainTimeout: time.Second})

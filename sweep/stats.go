@@ -28,6 +28,7 @@ func (k Kind) String() string {
 
 // JobStats is what a janitor knows of one job at one moment.
 type JobStats struct {
+	// Name, Kind and Interval are what the job was added with.
 	Name     string
 	Kind     Kind
 	Interval time.Duration

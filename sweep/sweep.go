@@ -50,7 +50,8 @@
 // With Config.Panics set to Crash the janitor instead shuts down as if its
 // context had ended, and then Run panics with the *PanicError. So the panic
 // happens where Run was called, after the other jobs have ended or
-// Config.DrainTimeout has passed.
+// Config.DrainTimeout has passed. A job that Run has left behind (see below) can
+// only be logged when it panics.
 //
 // # Shutdown
 //
@@ -187,9 +188,8 @@ func (j *Janitor) Every(interval time.Duration, name string, s Sweeper) (*Job, e
 // Func adds a job that calls f once per interval, on a goroutine of its own.
 // The context of a call ends when f returns and when Run's context does; f
 // should return soon after. An error from f is counted, kept in JobStats, and
-// logged if the run before it had none; context.Canceled from a run that was
-// cancelled is not an error.
-// Interval and name are bound as those of Every are.
+// logged if the run before it had none; but not if f was cancelled and the error
+// says just that. Interval and name are bound as those of Every are.
 func (j *Janitor) Func(interval time.Duration, name string, f func(context.Context) error) (*Job, error) {
 	if f == nil {
 		return nil, fmt.Errorf("sweep: the function of job %q is nil", name)
@@ -211,8 +211,8 @@ func (j *Janitor) Run(ctx context.Context) error {
 	}
 	s.loop()
 	err = s.drain()
-	if s.crash != nil {
-		panic(s.crash)
+	if e := s.crashed(); e != nil {
+		panic(e)
 	}
 	return err
 }
