@@ -1,0 +1,314 @@
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ministryfinder/bounded/metrics"
+	"github.com/stretchr/testify/require"
+)
+
+func newRecorder(t testing.TB, c metrics.RecorderConfig) *metrics.Recorder {
+	t.Helper()
+	if c.OnWarn == nil {
+		c.OnWarn = func(metrics.Warning) {}
+	}
+	r, err := metrics.NewRecorder(c)
+	require.NoError(t, err)
+	return r
+}
+
+// requireExact checks what holds of each snapshot: that nothing counted is lost.
+func requireExact(t *testing.T, s metrics.Snapshot) {
+	t.Helper()
+	sum := s.Other.Requests + s.Retired.Requests
+	var status [metrics.Classes]uint64
+	for i := range status {
+		status[i] = s.Other.Status[i] + s.Retired.Status[i]
+	}
+	duration := s.Other.Duration + s.Retired.Duration
+	for _, e := range s.Endpoints {
+		sum += e.Requests
+		duration += e.Duration
+		for i := range status {
+			status[i] += e.Status[i]
+		}
+	}
+	require.Equal(t, s.Total.Requests, sum)
+	require.Equal(t, s.Total.Status, status)
+	require.Equal(t, s.Total.Duration, duration)
+	kinds := s.ErrorsOther + s.ErrorsRetired
+	for _, e := range s.Errors {
+		kinds += e.Count
+	}
+	require.Equal(t, s.ErrorsTotal, kinds)
+}
+
+func endpointOf(t *testing.T, s metrics.Snapshot, name string) metrics.Endpoint {
+	t.Helper()
+	for _, e := range s.Endpoints {
+		if e.Name == name {
+			return e
+		}
+	}
+	require.Fail(t, "no endpoint "+name)
+	return metrics.Endpoint{}
+}
+
+func TestRecorderConfigNamesFieldValueAndWant(t *testing.T) {
+	for want, c := range map[string]metrics.RecorderConfig{
+		"metrics: RecorderConfig.MaxEndpoints is -2, want -1 to 10000":                            {MaxEndpoints: -2},
+		"metrics: RecorderConfig.MaxErrors is 10001, want -1 to 10000":                            {MaxErrors: 10_001},
+		"metrics: RecorderConfig.Times is -1, want 0 to 65536":                                    {Times: -1},
+		"metrics: RecorderConfig.MaxLabelBytes is 15, want 0 or 16 to 4096":                       {MaxLabelBytes: 15},
+		"metrics: RecorderConfig.SlowAfter is -1ns, want zero or more":                            {SlowAfter: -1},
+		"metrics: RecorderConfig.ErrorRate is NaN, want 0 to 1":                                   {ErrorRate: math.NaN()},
+		"metrics: RecorderConfig.Routes[1] is \"\", want UTF-8 of 1 to 128 bytes":                 {Routes: []string{"a", ""}},
+		"metrics: RecorderConfig.Routes[0] is \"other\", want a name that is not reserved":        {Routes: []string{"other"}},
+		"metrics: RecorderConfig.Routes[0] is \"a\\xff\", want UTF-8 of 1 to 128 bytes":           {Routes: []string{"a\xff"}},
+		"metrics: RecorderConfig.Routes[0] is \"seventeen bytes..\", want UTF-8 of 1 to 16 bytes": {MaxLabelBytes: 16, Routes: []string{"seventeen bytes.."}},
+	} {
+		_, err := metrics.NewRecorder(c)
+		require.EqualError(t, err, want)
+	}
+}
+
+func TestRecorderCounts(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"GET /pinned"}})
+	r.Record("GET /a", 200, time.Second)
+	r.Record("GET /a", 503, 2*time.Second)
+	r.Record("GET /b", 404, 3*time.Second)
+	r.Record("", 0, -time.Second)
+	r.Record("GET /b", 1000, 0)
+	r.Error("timeout")
+	r.Error("timeout")
+	r.Error("")
+	s := r.Snapshot()
+	requireExact(t, s)
+	require.Equal(t, metrics.Counts{
+		Requests: 5, Status: [6]uint64{2, 0, 1, 0, 1, 1}, Slow: 2, Duration: 6 * time.Second,
+	}, s.Total)
+	a := endpointOf(t, s, "GET /a")
+	require.Equal(t, metrics.Counts{
+		Requests: 2, Status: [6]uint64{2: 1, 5: 1}, Slow: 1, Duration: 3 * time.Second,
+	}, a.Counts)
+	require.Equal(t, 2*time.Second, a.Times.Quantile(1))
+	require.Equal(t, 5, s.Times.Count)
+	require.True(t, endpointOf(t, s, "GET /pinned").Pinned, "shown before its first request")
+	require.Equal(t, uint64(1), endpointOf(t, s, metrics.UnmatchedName).Requests)
+	require.Equal(t, []metrics.ErrorKind{{Kind: "timeout", Count: 2}, {Kind: "unmatched", Count: 1}}, s.Errors)
+	require.Equal(t, uint64(1), s.Losses.NegativeDurations)
+	require.Equal(t, metrics.Recent{Window: time.Minute, Requests: 5, Failures: 1}, s.Recent)
+	require.InDelta(t, 0.2, s.Recent.Rate(), 1e-9)
+	require.Zero(t, metrics.Recent{}.Rate())
+}
+
+func TestRecorderReservedNamesGoWhereTheySay(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	r.Record(metrics.OtherName, 200, 1)
+	r.Record(metrics.RetiredName, 200, 2)
+	r.Error(metrics.OtherName)
+	r.Error(metrics.RetiredName)
+	s := r.Snapshot()
+	requireExact(t, s)
+	require.Equal(t, uint64(1), s.Other.Requests)
+	require.Equal(t, uint64(1), s.Retired.Requests)
+	require.Empty(t, s.Errors)
+}
+
+func TestRecorderWithoutDynamicSeries(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{MaxEndpoints: -1, MaxErrors: -1, Routes: []string{"a"}})
+	for range 10 {
+		r.Record("a", 200, 1)
+		r.Record("b", 200, 1)
+		r.Error("c")
+	}
+	s := r.Snapshot()
+	requireExact(t, s)
+	require.Equal(t, uint64(10), endpointOf(t, s, "a").Requests)
+	require.Equal(t, uint64(10), s.Other.Requests)
+	require.Equal(t, uint64(10), s.ErrorsOther)
+}
+
+// Unique names of a megabyte from all sides, while pinned and busy routes go on
+// and somebody looks all the time.
+func TestRecorderUnderAttack(t *testing.T) {
+	const attackers, each = 4, 5000
+	r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"GET /pinned"}, MaxEndpoints: 10, MaxErrors: 10})
+	for range 100 {
+		r.Record("GET /busy", 200, time.Millisecond)
+	}
+	big := strings.Repeat("x", 1<<20)
+	before := heap()
+	var wg sync.WaitGroup
+	for a := range attackers {
+		wg.Go(func() {
+			for i := range each {
+				name := fmt.Sprint(a, "-", i) + big[:i%2*100_000]
+				r.Record(name, 404, time.Millisecond)
+				r.Error(name)
+				if i%20 == 0 {
+					r.Record("GET /pinned", 200, time.Millisecond)
+					r.Record("GET /busy", 200, time.Millisecond)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		s := r.Snapshot()
+		requireExact(t, s)
+		require.LessOrEqual(t, len(s.Endpoints), 12) // pinned, unmatched and 10
+		require.LessOrEqual(t, len(s.Errors), 10)
+	}
+	s := r.Snapshot()
+	require.Equal(t, uint64(attackers*(each+2*each/20)+100), s.Total.Requests)
+	require.Equal(t, uint64(attackers*each), s.ErrorsTotal)
+	require.Equal(t, uint64(attackers*each/20), endpointOf(t, s, "GET /pinned").Requests)
+	require.Equal(t, uint64(attackers*each/20+100), endpointOf(t, s, "GET /busy").Requests)
+	require.Equal(t, uint64(attackers*each), s.Losses.ClippedNames)
+	require.Less(t, int64(heap())-int64(before), int64(256<<10), "30 names, 13 rings of 100 times")
+	runtime.KeepAlive(r)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestRecorderClipsNames(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{MaxLabelBytes: 16})
+	r.Record("GET /fünfzehn/ü/x", 200, 1) // the 16th byte is within the second ü
+	r.Error("bad \xff\xfe byte")
+	s := r.Snapshot()
+	require.Equal(t, "GET /fünfzehn/", s.Endpoints[0].Name)
+	require.Equal(t, "bad \uFFFD byte", s.Errors[0].Kind)
+	require.Equal(t, uint64(2), s.Losses.ClippedNames)
+}
+
+func TestRecorderSweepRetiresWhatIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"pinned"}})
+		r.Record("idle", 200, time.Second)
+		r.Error("idle")
+		time.Sleep(30 * time.Minute)
+		r.Record("used", 200, time.Second)
+		require.Zero(t, r.Sweep())
+		time.Sleep(30*time.Minute + 1)
+		require.Equal(t, 2, r.Sweep())
+		s := r.Snapshot()
+		requireExact(t, s)
+		require.Len(t, s.Endpoints, 3) // pinned, unmatched, used
+		require.Equal(t, uint64(1), s.Retired.Requests)
+		require.Equal(t, uint64(1), s.ErrorsRetired)
+		require.Equal(t, uint64(1), s.Losses.EndpointsRetired)
+		require.Equal(t, uint64(1), s.Losses.ErrorsRetired)
+		require.Zero(t, s.Times.Count, "response times age too")
+		require.Equal(t, time.Hour+1, s.Uptime)
+	})
+}
+
+func TestRecorderWarnsOfSlowRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []metrics.Warning
+		r := newRecorder(t, metrics.RecorderConfig{OnWarn: func(w metrics.Warning) { got = append(got, w) }})
+		r.Record("fast", 200, 2*time.Second-1)
+		require.Empty(t, got)
+		for range 3 {
+			r.Record("slow", 200, 2*time.Second)
+		}
+		require.Equal(t, []metrics.Warning{{Kind: metrics.SlowRequest, Endpoint: "slow", Status: 200, Duration: 2 * time.Second}}, got)
+		require.Equal(t, uint64(2), r.Snapshot().Losses.WarningsSuppressed)
+		time.Sleep(time.Minute)
+		r.Record("slow", 200, 3*time.Second)
+		require.Equal(t, "slow request: slow took 3s (status 200); 2 like it were not reported", got[1].String())
+	})
+}
+
+func TestRecorderWarnsOfErrorRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []metrics.Warning
+		r := newRecorder(t, metrics.RecorderConfig{OnWarn: func(w metrics.Warning) { got = append(got, w) }})
+		for range 9 {
+			r.Record("x", 500, 0)
+		}
+		require.Empty(t, got, "fewer than 10 requests say nothing")
+		time.Sleep(2 * time.Minute)
+		for range 10 {
+			r.Record("x", 200, 0)
+		}
+		r.Record("x", 500, 0) // 1 of 11
+		r.Record("x", 404, 0)
+		require.Empty(t, got)
+		r.Record("x", 500, 0) // 2 of 13
+		require.Len(t, got, 1)
+		require.Equal(t, "high error rate: 2 of 13 requests failed within 1m0s, lately x (status 500)", got[0].String())
+	})
+}
+
+func TestRecorderSurvivesItsCallbacks(t *testing.T) {
+	var r *metrics.Recorder
+	r = newRecorder(t, metrics.RecorderConfig{OnWarn: func(metrics.Warning) {
+		r.Record("from the callback", 200, 0) // no lock is held
+		r.Snapshot()
+		panic("in OnWarn")
+	}})
+	require.NoError(t, r.Gauge("reenters", "", func() float64 { return float64(r.Sweep()) }))
+	require.NoError(t, r.Gauge("panics", "", func() float64 { panic("in a gauge") }))
+	r.Record("slow", 200, time.Hour)
+	s := r.Snapshot()
+	requireExact(t, s)
+	require.Equal(t, uint64(2), s.Total.Requests)
+	require.Equal(t, uint64(3), s.Losses.CallbackPanics, "OnWarn once, the gauge in two snapshots")
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		q := newRecorder(t, metrics.RecorderConfig{OnWarn: func(metrics.Warning) { runtime.Goexit() }})
+		defer func() { q.Record("after Goexit", 200, 0) }()
+		q.Record("slow", 200, time.Hour)
+	})
+	wg.Wait()
+}
+
+func TestRecorderGauges(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{MaxGauges: 4})
+	level := 1.5
+	require.NoError(t, r.Gauge("cache_size_bytes", "Size.", func() float64 { return level }))
+	require.NoError(t, r.Counter("cache_hits_total", "Hits.", func() float64 { return 7 }))
+	require.NoError(t, r.Gauge("a_nan", "", func() float64 { return math.NaN() }))
+	read := func() float64 { return 0 }
+	for _, name := range []string{"", "1a", "a-b", "ü", strings.Repeat("a", 129)} {
+		require.ErrorContains(t, r.Gauge(name, "", read), "want [a-zA-Z_:]")
+	}
+	for _, name := range []string{"cache_size_bytes", "errors_total", "http_request_duration_seconds_sum"} {
+		require.ErrorIs(t, r.Gauge(name, "", read), metrics.ErrDuplicateName)
+	}
+	require.ErrorContains(t, r.Counter("hits", "", read), "want it to end in _total")
+	require.ErrorContains(t, r.Gauge("b", "\xff", read), "want UTF-8")
+	require.ErrorContains(t, r.Gauge("b", "", nil), "nil")
+	require.NoError(t, r.Gauge("b", "", read))
+	require.ErrorIs(t, r.Gauge("c", "", read), metrics.ErrTooManyGauges)
+	require.False(t, errors.Is(metrics.ErrTooManyGauges, metrics.ErrDuplicateName))
+	require.Equal(t, []metrics.Value{
+		{Name: "a_nan"},
+		{Name: "b", Known: true},
+		{Name: "cache_hits_total", Help: "Hits.", Counter: true, Value: 7, Known: true},
+		{Name: "cache_size_bytes", Help: "Size.", Value: 1.5, Known: true},
+	}, r.Snapshot().Values)
+}
