@@ -150,7 +150,8 @@ func TestHungSweeperStopsOtherSweepersAndNothingElse(t *testing.T) {
 		hung := every(t, j, time.Hour, "hung", func() int { return hang(release) })
 		after := every(t, j, time.Second, "after", func() int { return 0 })
 		ping := fn(t, j, time.Second, "ping", func(context.Context) error { return nil })
-		require.NoError(t, hung.Request())
+		waiting := make(chan error, 2)
+		go func() { waiting <- hung.Trigger(context.Background()) }() // for this run
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -168,8 +169,7 @@ func TestHungSweeperStopsOtherSweepersAndNothingElse(t *testing.T) {
 		every(t, j, time.Second, "after", func() int { return 7 })
 		require.Equal(t, 7, j.SweepAll(), "SweepAll passes by what hangs")
 
-		waiting := make(chan error, 1)
-		go func() { waiting <- hung.Trigger(context.Background()) }()
+		go func() { waiting <- hung.Trigger(context.Background()) }() // for the next
 		synctest.Wait()
 		begin := time.Now()
 		err = stop()
@@ -181,6 +181,7 @@ func TestHungSweeperStopsOtherSweepersAndNothingElse(t *testing.T) {
 		require.Equal(t, 14*time.Second, stuck.Jobs[0].Running)
 		require.True(t, strings.Contains(stuck.Jobs[0].Stack, "sweep_test.hang+"), stuck.Jobs[0].Stack)
 		require.ErrorIs(t, <-waiting, sweep.ErrNotRunning, "nobody is left waiting")
+		require.ErrorIs(t, <-waiting, sweep.ErrNotRunning)
 
 		close(release) // it ends after all, and runs nothing else
 		synctest.Wait()

@@ -39,10 +39,12 @@ func TestTenThousandJobsDueAtOneInstant(t *testing.T) {
 			}
 			require.NoError(t, err)
 		}
+		goroutines := runtime.NumGoroutine()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- j.Run(ctx) }()
 		synctest.Wait()
+		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines+2, "Run and the worker")
 
 		begin := time.Now()
 		for _, job := range jobs {
@@ -61,8 +63,11 @@ func TestTenThousandJobsDueAtOneInstant(t *testing.T) {
 			require.Zero(t, st.MaxLag)
 		}
 		j.checkInvariants(t)
+		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines+2, "jobs that wait have no goroutine")
 		cancel()
 		require.NoError(t, <-ended)
+		synctest.Wait()
+		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines)
 		j.checkInvariants(t)
 	})
 }

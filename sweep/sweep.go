@@ -1,10 +1,10 @@
-// Package sweep provides a janitor that runs any number of periodic jobs on two
-// goroutines, ends when its context does, and leaves nothing behind.
+// Package sweep provides a janitor: periodic jobs, any number of them on two
+// goroutines, that end when a context does and leave nothing behind.
 //
-//	j, err := sweep.New(sweep.Config{})               // starts nothing
-//	j.Every(time.Minute, "sessions", sessions)        // anything with Sweep() int
-//	j.Func(15*time.Minute, "keep-alive", db.PingContext)
-//	err = j.Run(ctx)                                  // go j.Run(ctx), or an errgroup
+//	j, err := sweep.New(sweep.Config{})                   // starts nothing
+//	j.Every(time.Minute, "sessions", sessions)            // anything with Sweep() int
+//	j.Func(15*time.Minute, "keep-alive", db.PingContext)  // may block
+//	err = j.Run(ctx)                                      // go j.Run(ctx), or an errgroup
 //
 // # Two kinds of job
 //
@@ -65,7 +65,17 @@
 // # Concurrency
 //
 // All methods may be called at any time from any goroutine, and from inside
-// jobs. No lock is held while a job, or a slog.Handler, runs.
+// jobs. No lock is held while a job, or a slog.Handler, runs. While a job runs,
+// its goroutine has the profiler label sweep_job, so a CPU profile can be split
+// by job.
+//
+// # Cost
+//
+// A run of a sweeper allocates nothing and costs the janitor 1 to 2 µs, of a Func
+// 2 to 4 µs and 5 allocations. With 10,000 sweepers due once a second, half of
+// them begin within 1 ms of their time; with 10,000 waiting, Run returns 1 ms
+// after its context has ended. (AMD EPYC, 2 cores, Go 1.26; the benchmarks of
+// this package.)
 package sweep
 
 import (

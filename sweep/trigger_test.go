@@ -29,6 +29,21 @@ func TestTriggerRunsNowAndKeepsTheGrid(t *testing.T) {
 	})
 }
 
+func TestTriggeredRunThatLastsBeyondTheDueTimeMissesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, stop := start(t, sweep.Config{})
+		job := every(t, j, time.Minute, "cache", func() int { time.Sleep(10 * time.Second); return 0 })
+		time.Sleep(55 * time.Second)
+		require.NoError(t, job.Trigger(t.Context())) // from 0:55 to 1:05
+		require.EqualValues(t, 1, job.Stats().Missed)
+		time.Sleep(70 * time.Second)
+		synctest.Wait()
+		require.EqualValues(t, 2, job.Stats().Runs, "and the next is that of 2:00")
+		require.EqualValues(t, 1, job.Stats().Missed)
+		require.NoError(t, stop())
+	})
+}
+
 func TestTriggerIsCoalesced(t *testing.T) {
 	for name, slow := range map[string]time.Duration{"quick": 0, "slow": time.Second} {
 		t.Run(name, func(t *testing.T) {
