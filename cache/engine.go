@@ -27,6 +27,7 @@ type engine[K comparable, V any] struct {
 	notify   bool    // somebody wants to know what is removed
 	pointers bool    // slots hold pointers
 	costly   bool    // entries may hold bytes outside their slot
+	weight   uint32  // of a slot with nothing outside it, in units of costUnit; zero: bytes are not bounded
 	idle     instant // how long an entry lives without being read; zero: that does not matter
 
 	base    int64 // bytes of a cache without slots
@@ -63,6 +64,7 @@ type shard[K comparable, V any] struct {
 	next   int        // how many slots the next larger slab has; zero: not decided yet
 	price  int64      // what that costs more than fixed
 	expiry expiryTree
+	base   uint32 // engine.weight
 	policy policy
 	counts counts
 
@@ -97,7 +99,10 @@ func newEngine[K comparable, V any](maxEntries int, maxBytes int64, idle time.Du
 	e.costly = costly || e.pointers
 	n := shardsFor(maxEntries, maxBytes)
 	e.mask = uint64(n - 1)
-	e.root.Store(&root[K, V]{shards: make([]shard[K, V], n)})
+	if maxBytes > 0 {
+		e.weight = uint32(unsafe.Sizeof(slot[K, V]{})+slotOverhead) / costUnit
+	}
+	e.root.Store(e.newRoot())
 	e.base = roundUp(int64(unsafe.Sizeof(*e)), true) + roundUp(int64(n)*int64(unsafe.Sizeof(shard[K, V]{})), true) +
 		clockBytes + frontBytes[K, V]()
 	e.minimum = e.base + e.slabBytes(1)
@@ -105,6 +110,18 @@ func newEngine[K comparable, V any](maxEntries int, maxBytes int64, idle time.Du
 	e.bytes.bound.Store(boundOf(maxBytes))
 	e.bytes.used.Store(e.base)
 	return e
+}
+
+// newRoot returns a root of empty shards.
+func (e *engine[K, V]) newRoot() *root[K, V] {
+	r := &root[K, V]{shards: make([]shard[K, V], e.mask+1)}
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.base = e.weight
+		s.policy.meta = s
+		s.policy.reset()
+	}
+	return r
 }
 
 // boundOf returns the bound that a ledger keeps for a configured one: zero is none.

@@ -1,48 +1,296 @@
 package cache
 
-// A policy chooses which entry goes: CLOCK over the slots of a shard.
+// A policy chooses what a full shard evicts. It knows slots by number, and neither
+// keys nor values nor locks: the shard's lock must be held around every call.
+//
+// It is S3-FIFO (Yang et al., SOSP 2023) with the admission rule of LIRS (Jiang and
+// Zhang, SIGMETRICS 2002) and a border that moves as in ARC (Megiddo and Modha, FAST
+// 2003). A hit only raises a counter in the slot, which the policy meets here later:
+//
+//   - small is a queue for newcomers, so that each gets a first residency. What
+//     leaves it is remembered as a ghost.
+//   - main is a queue for entries that came back. Both are CLOCKs: an entry at the
+//     tail that was hit goes to the head again and pays for it with one hit.
+//   - A ghost that returns enters main if it was away for less than gate times as long
+//     as main's next victim has been idle; otherwise it is a newcomer. In a loop
+//     over more keys than fit, every entry of main is hit before it is idle for long:
+//     nothing is replaced, and main keeps hitting.
+//   - A ghost that returns at once says that its queue was too short, and the border
+//     between the queues moves its way.
+//   - Admissions that were not hit before they were evicted close the gate, those
+//     that were open it: it closes where coming back says nothing about the future,
+//     as in a scan that goes to and fro.
+//
+// Invariants: each entry is in exactly one queue, that of its stamp; a queue's cost is
+// the sum of its entries' costs. checkInvariants walks them.
+//
+// Time is counted in misses. A tick is a sixteenth of the number of live entries, so
+// that all that is said in ticks scales with the cache, which grows and shrinks.
 type policy struct {
-	hand uint32
-	used []bool
+	meta  slotMeta
+	links []neighbours // of each slot, in its queue
+	stamp []stamp      // of each slot
+
+	small, main queue
+
+	share  float64 // of all cost, for small to hold
+	gate   float64
+	peak   int64 // highest cost so far; a cache that exceeds it is filling up
+	misses int   // since the last tick
+	tick   uint16
+	ghosts ghosts
 }
 
-func policyBytes(slots int) int64 { return roundUp(int64(slots), false) }
-
-func (p *policy) add(i, h uint32) { p.used[i] = true }
-
-func (p *policy) remove(i uint32) { p.used[i] = false }
-
-type hitter interface {
-	hits(i uint32) uint8
+// slotMeta is what the engine keeps of an entry and the policy needs.
+type slotMeta interface {
+	hash(i uint32) uint32
+	weight(i uint32) uint32 // its cost, at least 1; see recost
+	hits(i uint32) uint8    // 0 to 3, raised by readers at any time
 	setHits(i uint32, n uint8)
 }
 
-func (p *policy) victim(slots hitter) uint32 {
-	for {
-		p.hand++
-		if int(p.hand) >= len(p.used) {
-			p.hand = 0
-		}
-		if !p.used[p.hand] {
-			continue
-		}
-		if h := slots.hits(p.hand); h > 0 {
-			slots.setHits(p.hand, h-1)
-			continue
-		}
-		p.used[p.hand] = false
-		return p.hand
+const (
+	ticksPerTurn = 16     // ticks in as many misses as there are entries
+	maxSpared    = 64     // entries a call gives another round: bounds the time under the lock
+	startShare   = 0.02   // of small
+	minShare     = 0.01   //
+	maxShare     = 0.9    // main must be there to say that small is too long
+	shareStep    = 0.01   // per ghost that returned at once
+	shareDrift   = 0.0001 // per eviction from small: it shrinks unless ghosts widen it
+	openGate     = 0.75   // less than 1: a loop's ghosts and victims are equally old
+	gateStep     = 0.02   // per outcome of an admission
+	gateDrift    = 0.0004 // per refusal, so that a closed gate opens in the end
+)
+
+// A stamp says when an entry was last put at the head of its queue.
+type stamp uint16 // tick 14 | onTrial 1 | inMain 1
+
+const (
+	inMain  stamp = 1
+	onTrial stamp = 2 // was admitted through the gate and not yet seen with a hit
+)
+
+// reset forgets all entries and ghosts.
+func (p *policy) reset() {
+	*p = policy{
+		meta:  p.meta,
+		small: emptyQueue,
+		main:  emptyQueue,
+		share: startShare,
+		gate:  openGate,
 	}
 }
 
-func (p *policy) reset() { *p = policy{} }
+// add enters slot i, whose entry is new and has no hits yet. It takes constant time.
+func (p *policy) add(i uint32) {
+	p.miss()
+	cost := int64(p.meta.weight(i))
+	total := p.small.cost + p.main.cost + cost
+	room := p.main.cost+cost <= total-p.target(total)
 
-func (p *policy) move(moved []uint32, slots int) {
-	q := make([]bool, slots)
-	for i, m := range moved {
-		if m != 0 && p.used[i] {
-			q[m-1] = true
+	ghost := p.ghosts.take(p.meta.hash(i), p.tick)
+	if ghost.found && ghost.age <= 1 {
+		p.moveBorder(ghost.leftMain)
+	}
+	switch {
+	case room && (ghost.found || total > p.peak):
+		// Main is founded with what comes first: if it waited for ghosts, it
+		// would stay empty in a loop, which fills the cache but leaves too early.
+		p.push(&p.main, i, inMain)
+	case ghost.found && !ghost.leftMain && p.admit(ghost.age, cost):
+		p.push(&p.main, i, inMain|onTrial)
+	default:
+		p.push(&p.small, i, 0)
+	}
+	p.peak = max(p.peak, total)
+}
+
+// remove forgets slot i, whose entry was deleted or has expired.
+func (p *policy) remove(i uint32) { p.unlink(p.queueOf(i), i) }
+
+// recost tells that the cost of the entry in slot i changes.
+func (p *policy) recost(i uint32, from, to uint32) {
+	p.queueOf(i).cost += int64(to) - int64(from)
+}
+
+// victim takes out the entry to evict, and reports whether there is one. It spares at
+// most maxSpared entries, each of which has paid for it with a hit: so its time is
+// bounded, and constant per hit and eviction on average.
+func (p *policy) victim() (i uint32, ok bool) {
+	live := p.small.len + p.main.len
+	if live == 0 {
+		return none, false
+	}
+	q := &p.main
+	if p.main.len == 0 || p.small.len > 0 && p.small.cost >= p.target(p.small.cost+p.main.cost) {
+		q = &p.small
+		p.share = max(minShare, p.share-shareDrift)
+	}
+	for range maxSpared {
+		if !p.spare(q) {
+			break
 		}
 	}
-	p.used, p.hand = q, 0
+	i = q.tail
+	if p.stamp[i]&onTrial != 0 {
+		p.moveGate(-gateStep)
+	}
+	p.ghosts.put(p.meta.hash(i), p.tick, q == &p.main)
+	p.unlink(q, i)
+	return i, true
+}
+
+// policyBytes returns what a policy of so many slots costs beside its own words.
+func policyBytes(slots int) int64 {
+	return roundUp(int64(slots)*8, false) + roundUp(int64(slots)*2, false) + roundUp(int64(ghostBuckets(slots))*8, false)
+}
+
+// move renumbers the slots: an entry in slot i is now in slot moved[i]-1, and slots
+// whose number is zero hold none. There are now as many slots as given, and moved has
+// one for each that may have held an entry.
+func (p *policy) move(moved []uint32, slots int) {
+	renumber := func(i uint32) uint32 {
+		if i == none {
+			return none
+		}
+		return moved[i] - 1
+	}
+	links, stamps := make([]neighbours, slots), make([]stamp, slots)
+	for i, m := range moved {
+		if m != 0 {
+			l := p.links[i]
+			links[m-1] = neighbours{prev: renumber(l.prev), next: renumber(l.next)}
+			stamps[m-1] = p.stamp[i]
+		}
+	}
+	p.links, p.stamp = links, stamps
+	p.ghosts.fit(slots)
+	for _, q := range []*queue{&p.small, &p.main} {
+		q.head, q.tail = renumber(q.head), renumber(q.tail)
+	}
+}
+
+// miss advances the clock.
+func (p *policy) miss() {
+	live := p.small.len + p.main.len + 1
+	if p.misses++; p.misses*ticksPerTurn >= live {
+		p.misses = 0
+		p.tick++
+	}
+	p.ghosts.expire(p.tick, live)
+}
+
+// target returns the cost that small should hold of a total. It is two at least, so that
+// where every cost is one a newcomer is not the next to go, unless the one before it
+// was hit and it was not.
+func (p *policy) target(total int64) int64 {
+	return max(2, int64(p.share*float64(total)))
+}
+
+// moveBorder gives room to the queue that an entry left just before it was wanted.
+// Main gets it back twice as fast as it loses it.
+func (p *policy) moveBorder(toMain bool) {
+	if toMain {
+		p.share = max(minShare, p.share-2*shareStep)
+	} else {
+		p.share = min(maxShare, p.share+shareStep)
+	}
+}
+
+func (p *policy) moveGate(by float64) {
+	p.gate = min(openGate, max(0, p.gate+by))
+}
+
+// admit decides whether an entry of the given cost, that was away for age ticks,
+// is worth more than main's next victim, which will then be evicted in its turn. Both
+// are weighed by the cost that they occupy for so long to give one hit.
+func (p *policy) admit(age uint16, cost int64) bool {
+	for range maxSpared {
+		if p.spare(&p.main) {
+			continue
+		}
+		v := p.main.tail
+		if v == none {
+			return true
+		}
+		idle := (p.tick - uint16(p.stamp[v]>>2)) & (1<<14 - 1)
+		if float64(age)*float64(cost) <= p.gate*float64(idle)*float64(p.meta.weight(v)) {
+			return true
+		}
+		p.moveGate(gateDrift)
+		return false
+	}
+	return false
+}
+
+// spare gives the entry at the tail of q another round for one of its hits, and
+// reports whether it had one.
+func (p *policy) spare(q *queue) bool {
+	i := q.tail
+	if i == none {
+		return false
+	}
+	hits := p.meta.hits(i)
+	if hits == 0 {
+		return false
+	}
+	if p.stamp[i]&onTrial != 0 {
+		p.moveGate(3 * gateStep)
+	}
+	p.meta.setHits(i, hits-1)
+	p.unlink(q, i)
+	p.push(q, i, p.stamp[i]&inMain)
+	return true
+}
+
+// A queue is a doubly linked list of slots.
+type queue struct {
+	head, tail uint32 // newest, oldest
+	len        int
+	cost       int64
+}
+
+type neighbours struct {
+	prev, next uint32 // newer, older
+}
+
+const none = ^uint32(0) // no slot
+
+var emptyQueue = queue{head: none, tail: none}
+
+func (p *policy) queueOf(i uint32) *queue {
+	if p.stamp[i]&inMain != 0 {
+		return &p.main
+	}
+	return &p.small
+}
+
+// push puts slot i at the head of q; the flags must be those of q.
+func (p *policy) push(q *queue, i uint32, flags stamp) {
+	p.stamp[i] = stamp(p.tick<<2) | flags
+	p.links[i] = neighbours{prev: none, next: q.head}
+	if q.head == none {
+		q.tail = i
+	} else {
+		p.links[q.head].prev = i
+	}
+	q.head = i
+	q.len++
+	q.cost += int64(p.meta.weight(i))
+}
+
+func (p *policy) unlink(q *queue, i uint32) {
+	l := p.links[i]
+	if l.prev == none {
+		q.head = l.next
+	} else {
+		p.links[l.prev].next = l.next
+	}
+	if l.next == none {
+		q.tail = l.prev
+	} else {
+		p.links[l.next].prev = l.prev
+	}
+	q.len--
+	q.cost -= int64(p.meta.weight(i))
 }

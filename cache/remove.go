@@ -131,7 +131,7 @@ func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver fun
 // somebody wants to know.
 func (e *engine[K, V]) clear() (removed []removal[K, V]) {
 	old := e.lockAll()
-	next := &root[K, V]{shards: make([]shard[K, V], len(old.shards))}
+	next := e.newRoot()
 	var entries, bytes int64
 	for i := range old.shards {
 		s := &old.shards[i]

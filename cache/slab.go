@@ -30,9 +30,25 @@ func (b *slab[K, V]) slot(i uint32) *slot[K, V] {
 	return &b.slots[i]
 }
 
-// hits and setHits are the policy's view of slot i.
-func (b *slab[K, V]) hits(i uint32) uint8       { return uint8(b.slots[i].meta.Load() & hitsMask) }
-func (b *slab[K, V]) setHits(i uint32, n uint8) { b.slots[i].setHits(uint64(n)) }
+// The policy's view of a shard: see slotMeta.
+func (s *shard[K, V]) hash(i uint32) uint32 { return uint32(s.slab.Load().slots[i].head.Load()) }
+func (s *shard[K, V]) hits(i uint32) uint8 {
+	return uint8(s.slab.Load().slots[i].meta.Load() & hitsMask)
+}
+func (s *shard[K, V]) setHits(i uint32, n uint8) {
+	s.slab.Load().slots[i].setHits(uint64(n))
+}
+
+// weight is one for all if only entries are bounded, and otherwise the bytes.
+func (s *shard[K, V]) weight(i uint32) uint32 {
+	if s.base == 0 || s.cost == nil {
+		return max(1, s.base)
+	}
+	return s.base + s.cost[i]
+}
+
+// slotOverhead is about what an entry costs in the index and the columns.
+const slotOverhead = 26
 
 // bucketsFor returns the number of buckets that index so many slots with one cell
 // in five empty.

@@ -49,11 +49,6 @@ const (
 	hitsMask      = 3
 )
 
-// isLive reports whether a slot with this head holds an entry whose hash is h.
-func isLive(head uint64, h uint32) bool {
-	return head&(stateMask|hashMask) == stateLive|uint64(h)
-}
-
 func deadlineOf(meta uint64) instant { return int64(meta >> deadlineShift) }
 
 // hit records an access in the slot's counter, which saturates at three: from

@@ -150,7 +150,9 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *w
 			if !e.afford(w, w.cost-cost) {
 				return false
 			}
+			before := s.weight(f.at)
 			s.setCost(f.at, w.cost)
+			s.policy.recost(f.at, before, s.weight(f.at))
 		}
 	}
 	reason := Replaced
@@ -215,7 +217,7 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	sl.end(head, stateLive, h)
 	link(b.buckets, h, i)
 	s.expiry.note(i, w.deadline)
-	s.policy.add(i, h)
+	s.policy.add(i)
 	return true
 }
 
@@ -244,7 +246,8 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 		return false
 	}
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
-		e.remove(s, s.policy.victim(s.slab.Load()), Evicted, w)
+		i, _ := s.policy.victim()
+		e.remove(s, i, Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
 		e.compact(s, w)
