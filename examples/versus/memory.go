@@ -1,0 +1,179 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/ministryfinder/bounded/examples/versus/internal/chart"
+	"github.com/ministryfinder/bounded/examples/versus/internal/peer"
+)
+
+// memory measures what a cache takes of the heap: for each entry beyond its key and value,
+// and as a whole when it was promised a number of bytes.
+type memory struct {
+	entries int
+	bytes   int64
+	sizes   []int // of values
+}
+
+func newMemory() *memory {
+	return &memory{entries: 1_000_000, bytes: 50 * humanize.MByte, sizes: []int{16, 64, 256, 1 << 10, 16 << 10, 256 << 10}}
+}
+
+func (m *memory) name() string        { return "memory" }
+func (m *memory) flags(*flag.FlagSet) {}
+
+func (m *memory) run(e *env) error {
+	numbers := choose(e, peer.All[uint64, uint64](), peer.ByEntries)
+	strs := choose(e, peer.Strings(), peer.ByBytes)
+	progress := e.meter(m.name(), len(numbers)+len(strs)*len(m.sizes))
+	if err := m.perEntry(e, progress, numbers); err != nil {
+		return err
+	}
+	return m.bounded(e, progress, strs)
+}
+
+func (m *memory) perEntry(e *env, progress *meter, peers []peer.Peer[uint64, uint64]) error {
+	fmt.Fprintf(e.out, "## Memory of an entry\n\n")
+	fmt.Fprintf(e.out, "%s entries uint64 to uint64 with a time to live: bytes of the heap for each entry held, beyond the 16 of key\nand value, and how much longer a forced collection takes while it is full (median of 5).\n\n", humanize.Comma(int64(m.entries)))
+	tab := table{header: []string{"cache", "entries held", "bytes beyond 16", "collection +ms"}}
+	bars := chart.Bars{Title: "Memory: bytes of an entry beyond its key and value", Note: humanize.Comma(int64(m.entries)) + " entries uint64 to uint64 with a time to live. Shorter is better."}
+	for _, p := range peers {
+		held, overhead, collection, err := m.fill(p)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		tab.add(p.Name, humanize.Comma(int64(held)), fmt.Sprintf("%.1f", overhead), fmt.Sprintf("%.2f", 1000*collection.Seconds()))
+		bars.Bars = append(bars.Bars, chart.Bar{Label: p.Name, Value: max(overhead, 0), Text: fmt.Sprintf("%.0f bytes", overhead), Class: classOf(p.Name)})
+		progress.step(p.Name)
+	}
+	tab.print(e.out)
+	return e.draw("memory.svg", bars)
+}
+
+func classOf(name string) chart.Class {
+	if name == peer.Ours {
+		return chart.Ours
+	}
+	return chart.Peer
+}
+
+func (m *memory) fill(p peer.Peer[uint64, uint64]) (held int, overhead float64, collection time.Duration, err error) {
+	before, collected := heapInUse(), collectionTime()
+	s, err := p.New(peer.Limits[uint64, uint64]{Entries: m.entries, TTL: time.Hour})
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer s.Close()
+	for i := range m.entries {
+		s.Set(mix(uint64(i)), uint64(i))
+	}
+	s.Settle()
+	held = s.Len()
+	growth := heapInUse() - before
+	collection = collectionTime() - collected
+	runtime.KeepAlive(s)
+	return held, float64(growth)/float64(max(held, 1)) - 16, collection, nil
+}
+
+// collectionTime returns the median of five forced collections.
+func collectionTime() time.Duration {
+	times := make([]float64, 5)
+	for i := range times {
+		begin := time.Now()
+		runtime.GC()
+		times[i] = float64(time.Since(begin))
+	}
+	middle, _ := median(times)
+	return time.Duration(middle)
+}
+
+func (m *memory) bounded(e *env, progress *meter, peers []peer.Peer[string, string]) error {
+	fmt.Fprintf(e.out, "## Memory under a bound of %s\n\n", humanize.Bytes(uint64(m.bytes)))
+	fmt.Fprintf(e.out, "Filled with keys of 12 bytes and values of one size, half as much again as the bound allows. Peers weigh\nkey and value. Growth of the heap, in per cent of the bound:\n\n")
+	header := []string{"size of a value"}
+	bars := chart.Bars{
+		Title: "Memory: what a cache of " + humanize.Bytes(uint64(m.bytes)) + " takes",
+		Note:  "Largest growth of the process's memory over all sizes of values. Shorter is better; the line is the bound.", Mark: 100,
+	}
+	for _, p := range peers {
+		header = append(header, p.Name)
+		bars.Bars = append(bars.Bars, chart.Bar{Label: p.Name, Class: classOf(p.Name)})
+	}
+	heap, process := table{header: header}, table{header: header}
+	for _, size := range m.sizes {
+		heapRow, processRow := []string{humanize.IBytes(uint64(size))}, []string{humanize.IBytes(uint64(size))}
+		for i, p := range peers {
+			heapGrowth, growth, err := m.fillBytes(p, size)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			heapRow, processRow = append(heapRow, percent(heapGrowth)), append(processRow, percent(growth))
+			bars.Bars[i].Value = max(bars.Bars[i].Value, heapGrowth, growth)
+			progress.step(p.Name + ", values of " + humanize.IBytes(uint64(size)))
+		}
+		heap.add(heapRow...)
+		process.add(processRow...)
+	}
+	heap.print(e.out)
+	fmt.Fprintf(e.out, "Growth of the memory of the process, which has what is not in the heap, and pages half used:\n\n")
+	process.print(e.out)
+	for i := range bars.Bars {
+		bar := &bars.Bars[i]
+		bar.Text = percent(bar.Value)
+		if bar.Value > 100 && bar.Class == chart.Peer {
+			bar.Class = chart.Over
+		}
+	}
+	return e.draw("memory-bound.svg", bars)
+}
+
+// percent writes a number of per cent, or a dash for what is not known.
+func percent(value float64) string {
+	if math.IsNaN(value) {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %%", value)
+}
+
+// fillBytes fills a cache and returns the growth of the heap and of the process, in
+// per cent of the bound.
+func (m *memory) fillBytes(p peer.Peer[string, string], size int) (heap, process float64, err error) {
+	residentBefore, known := resident()
+	before := heapInUse()
+	s, err := p.New(peer.Limits[string, string]{Bytes: m.bytes, TTL: time.Hour, Weigh: weighStrings})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.Close()
+	for i := range m.bytes * 3 / 2 / int64(12+size) {
+		s.Set(stringKey(uint64(i)), strings.Repeat("v", size))
+	}
+	s.Settle()
+	heap = float64(heapInUse()-before) / float64(m.bytes) * 100
+	process = math.NaN()
+	if known {
+		now, _ := resident()
+		process = float64(now-residentBefore) / float64(m.bytes) * 100
+	}
+	runtime.KeepAlive(s)
+	return heap, process, nil
+}
+
+// weighStrings is what a user writes to bound a cache of strings.
+func weighStrings(key, value string) int64 { return int64(len(key) + len(value)) }
+
+// stringKey returns a key of 12 bytes, newly allocated.
+func stringKey(i uint64) string {
+	key := strconv.AppendUint(make([]byte, 0, 12), mix(i)>>24|1<<44, 32)
+	for len(key) < 12 {
+		key = append(key, '.')
+	}
+	return string(key)
+}
