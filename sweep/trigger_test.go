@@ -129,7 +129,7 @@ func TestTriggerReturnsWhatTheRunReturned(t *testing.T) {
 
 func TestTriggerWhenThereWillBeNoRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j, err := sweep.New(sweep.Config{})
+		j, err := sweep.New(sweep.Config{Logger: discard})
 		require.NoError(t, err)
 		release := make(chan struct{})
 		job := every(t, j, time.Hour, "cache", func() int { return hang(release) })
@@ -178,7 +178,7 @@ func TestTriggerWhoseContextHasEndedStillAsks(t *testing.T) {
 func TestTriggerInsideAJob(t *testing.T) {
 	t.Run("itself-with-its-own-context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			j, err := sweep.New(sweep.Config{})
+			j, err := sweep.New(sweep.Config{Logger: discard})
 			require.NoError(t, err)
 			var job *sweep.Job
 			job = fn(t, j, time.Hour, "self", func(ctx context.Context) error { return job.Trigger(ctx) })
@@ -217,7 +217,7 @@ func TestTriggerInsideAJob(t *testing.T) {
 	})
 	t.Run("request-runs-it-once-more", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			j, err := sweep.New(sweep.Config{})
+			j, err := sweep.New(sweep.Config{Logger: discard})
 			require.NoError(t, err)
 			var job *sweep.Job
 			runs := 0
