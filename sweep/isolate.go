@@ -66,9 +66,9 @@ func (j *Janitor) run(ctx context.Context, job *Job, out *outcome) {
 	out.returned = true
 }
 
-// call calls the job's own code, under the profiler labels of the job. By this
-// function's name stackOf knows the goroutine of a job from those that the job
-// started, which carry the labels too.
+// call calls the job's own code, under the profiler labels of the job, which
+// stay on. By this function's name stackOf knows the goroutine of a job from
+// those that the job started, which carry the labels too.
 func (job *Job) call(ctx context.Context, out *outcome) {
 	pprof.SetGoroutineLabels(job.labels)
 	if job.sweeper != nil {
@@ -86,7 +86,6 @@ func (job *Job) call(ctx context.Context, out *outcome) {
 // contain ends a panic and notes it. It must be deferred itself: recover works
 // in no other place. It runs in a runtime.Goexit too, but cannot end that.
 func (out *outcome) contain(job *Job) {
-	pprof.SetGoroutineLabels(context.Background())
 	if out.returned {
 		return
 	}

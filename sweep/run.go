@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"math"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -191,6 +192,7 @@ func (s *session) worker() error {
 	for job := s.take(); job != nil; job = s.take() {
 		var out outcome
 		s.janitor.run(s.ctx, job, &out)
+		pprof.SetGoroutineLabels(context.Background())
 	}
 	returned = true
 	return nil
@@ -250,7 +252,9 @@ func (s *session) drain() error {
 		select {
 		case <-s.wake:
 		case <-timeout.C:
-			return s.abandon()
+			if stuck := s.abandon(); stuck != nil {
+				return stuck
+			}
 		}
 	}
 	_ = s.group.Wait() // no function of the group returns an error, and no job runs

@@ -205,6 +205,21 @@ func TestStuckJobsAreAllNamedTheLongestFirst(t *testing.T) {
 	})
 }
 
+func TestJobThatEndsAtTheTimeoutIsNotNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // either may come first
+			j, stop := start(t, sweep.Config{DrainTimeout: time.Second})
+			job := every(t, j, time.Hour, "just", func() int { time.Sleep(time.Second); return 0 })
+			require.NoError(t, job.Request())
+			synctest.Wait()
+			if err := stop(); err != nil {
+				require.EqualError(t, err, `sweep: jobs did not end: "just" (running for 1s)`)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
 func TestStackIsThatOfTheJobAndNotOfWhatItStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, stop := start(t, sweep.Config{DrainTimeout: time.Second})
@@ -284,7 +299,11 @@ func TestLoggerThatBlocksOrPanicsHarmsNothing(t *testing.T) {
 		fails := fn(t, j, time.Minute, "fails", func(context.Context) error { return errors.New("no") })
 		require.NoError(t, fails.Request())
 		synctest.Wait()
-		require.EqualError(t, stop(), `sweep: jobs did not end: "fails" (running for 1s)`)
+		err := stop()
+		require.EqualError(t, err, `sweep: jobs did not end: "fails" (running for 1s)`)
+		var stuck *sweep.StuckError
+		require.ErrorAs(t, err, &stuck)
+		require.Contains(t, stuck.Jobs[0].Stack, "sweep_test.blocking.Handle")
 		close(release)
 		synctest.Wait()
 

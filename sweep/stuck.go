@@ -41,17 +41,22 @@ func (e *StuckError) Error() string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, " %q (running for %v)", job.Name, job.Running)
+		fmt.Fprintf(&b, " %q (running for %v)", job.Name, job.Running.Round(time.Millisecond))
 	}
 	return b.String()
 }
 
 // abandon ends a session in which jobs are still running, and names them. When
-// they end, finish finds the session closed, and so does the worker.
-func (s *session) abandon() error {
+// they end, finish finds the session closed, and so does the worker. If the last
+// of them has just ended, abandon does nothing and returns nil.
+func (s *session) abandon() *StuckError {
 	j := s.janitor
 	e := &StuckError{}
 	j.mu.Lock()
+	if len(s.running) == 0 {
+		j.mu.Unlock()
+		return nil
+	}
 	now := j.now()
 	stuck := slices.SortedFunc(maps.Keys(s.running), func(a, b *Job) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.seq, b.seq))
