@@ -72,12 +72,14 @@ func (e *engine[K, V]) slabBytes(slots int) int64 {
 }
 
 // slotsAfter returns how many slots follow so many: twice as many up to a shard's share
-// of the entries, and an eighth more beyond that, or where only bytes are bounded.
+// of the entries, and a thirty-second more beyond that, for no shard is far from its
+// share; an eighth more where only bytes are bounded.
 func (e *engine[K, V]) slotsAfter(slots int) int {
 	if bound := e.entries.bound.Load(); bound <= maxSlots {
 		if share := int(bound) / int(e.mask+1); slots < share {
 			return min(2*slots+1, share)
 		}
+		return slots + slots/32 + 1
 	}
 	return slots + slots/8 + 1
 }
