@@ -42,7 +42,9 @@ type session struct {
 	turns    int               // times Run looked at its queues, for tests
 }
 
-// open begins a session, in which all jobs wait for their first time.
+// open begins a session, in which all jobs wait for their first time. The
+// caller cancels the session also if it cannot begin: a context may be the
+// user's code, and is not to be called under the lock.
 func (j *Janitor) open(ctx context.Context) (*session, error) {
 	s := &session{janitor: j, wake: make(chan struct{}, 1), running: make(map[*Job]struct{})}
 	s.work.L = &j.mu
@@ -51,8 +53,7 @@ func (j *Janitor) open(ctx context.Context) (*session, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.session != nil {
-		s.cancel()
-		return nil, ErrRunning
+		return s, ErrRunning
 	}
 	j.session = s
 	now := j.now()

@@ -216,6 +216,7 @@ func (j *Janitor) Func(interval time.Duration, name string, f func(context.Conte
 // anew, and a job that was left behind is not started before it has ended.
 func (j *Janitor) Run(ctx context.Context) error {
 	s, err := j.open(ctx)
+	defer s.cancel()
 	if err != nil {
 		return err
 	}
