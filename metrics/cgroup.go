@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"math"
 	"path"
@@ -72,14 +73,12 @@ func (g *cgroup) close() {
 }
 
 // limits returns the limit of a group and what it uses, and how much of that is
-// page cache.
-func (g *cgroup) limits(buf []byte) (limit, usage, cache Bytes) {
-	if b, err := g.max.read(buf); err == nil {
-		limit = parseLimit(b)
-	}
-	if b, err := g.high.read(buf); err == nil {
-		limit = limit.tighter(parseLimit(b))
-	}
+// page cache. A limit that is there and cannot be read or understood makes it
+// unknown whether there is none.
+func (g *cgroup) limits(buf []byte) (limit, usage, cache Bytes, sure bool) {
+	limit, sure = g.max.limit(buf)
+	high, sureOfHigh := g.high.limit(buf)
+	limit = limit.tighter(high)
 	if b, err := g.current.read(buf); err == nil {
 		usage = parseAmount(b)
 	}
@@ -93,15 +92,28 @@ func (g *cgroup) limits(buf []byte) (limit, usage, cache Bytes) {
 		}
 		cache = plus(lookUp(b, prefix, "active_file"), lookUp(b, prefix, "inactive_file"))
 	}
-	return limit, usage, cache
+	return limit, usage, cache, sure && sureOfHigh
+}
+
+// limit returns the limit in a file such as memory.max, unknown if there is no
+// such file. It reports false if there is one that it cannot make out.
+func (f *file) limit(buf []byte) (limit Bytes, sure bool) {
+	b, err := f.read(buf)
+	if err != nil {
+		return Bytes{}, errors.Is(err, fs.ErrNotExist)
+	}
+	limit = parseLimit(b)
+	return limit, !limit.IsUnknown()
 }
 
 // tightest returns the figures of the group with the least room left. If no
 // group has a limit, they are those of the innermost one that says so.
 func tightest(groups []cgroup, buf []byte) (limit, usage, cache Bytes) {
 	var room int64 = math.MaxInt64
+	allSure := true
 	for i := range groups {
-		l, u, c := groups[i].limits(buf)
+		l, u, c, sure := groups[i].limits(buf)
+		allSure = allSure && sure
 		n, limited := l.Get()
 		used, _ := minus(u, c).Get() // 0 if not known
 		switch {
@@ -111,6 +123,9 @@ func tightest(groups []cgroup, buf []byte) (limit, usage, cache Bytes) {
 		case l.IsUnlimited() && limit.IsUnknown():
 			limit, usage, cache = l, u, c
 		}
+	}
+	if limit.IsUnlimited() && !allSure {
+		limit = Bytes{}
 	}
 	return limit, usage, cache
 }

@@ -1,0 +1,386 @@
+package metrics_test
+
+import (
+	"encoding/json"
+	"errors"
+	"expvar"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"math"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ministryfinder/bounded/metrics"
+	"github.com/stretchr/testify/require"
+)
+
+// A sample is one line of the Prometheus text format.
+type sample struct {
+	name   string
+	labels map[string]string
+	value  float64
+}
+
+// A metricFamily is what the Prometheus text format says of one metric.
+type metricFamily struct {
+	kind, help string
+	samples    []sample
+}
+
+// parseExposition reads the text format 0.0.4 and refuses what a careful reader
+// of its specification would: samples out of their family, a series given twice,
+// bad names, bad escapes, what is not UTF-8, numbers that are not finite.
+func parseExposition(text string) (map[string]*metricFamily, error) {
+	if !utf8.ValidString(text) || !strings.HasSuffix(text, "\n") {
+		return nil, errors.New("not UTF-8, or no newline at the end")
+	}
+	families := map[string]*metricFamily{}
+	seen := map[string]bool{}
+	var name string
+	for n, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		fail := func(why string) error { return fmt.Errorf("line %d: %s: %q", n+1, why, line) }
+		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
+			var help string
+			name, help, _ = strings.Cut(rest, " ")
+			if families[name] != nil {
+				return nil, fail("family given twice")
+			}
+			help, err := unescape(help, `\n`)
+			if err != nil {
+				return nil, fail(err.Error())
+			}
+			families[name] = &metricFamily{help: help}
+			continue
+		}
+		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			of, kind, _ := strings.Cut(rest, " ")
+			if of != name || families[name].kind != "" {
+				return nil, fail("TYPE does not follow HELP")
+			}
+			families[name].kind = kind
+			continue
+		}
+		s, err := parseSample(line)
+		if err != nil {
+			return nil, fail(err.Error())
+		}
+		f := families[name]
+		suffix, ok := strings.CutPrefix(s.name, name)
+		_, quantile := s.labels["quantile"]
+		switch {
+		case !ok, f.kind == "":
+			return nil, fail("not in its family")
+		case f.kind == "summary" && quantile != (suffix == ""), suffix != "" && f.kind != "summary":
+			return nil, fail("bad suffix")
+		case suffix != "" && suffix != "_sum" && suffix != "_count":
+			return nil, fail("bad suffix")
+		case f.kind == "counter" && (!strings.HasSuffix(name, "_total") || s.value < 0):
+			return nil, fail("no counter")
+		case f.kind != "counter" && f.kind != "gauge" && f.kind != "summary":
+			return nil, fail("bad type")
+		}
+		id := fmt.Sprint(s.name, s.labels) // fmt sorts the keys
+		if seen[id] {
+			return nil, fail("series given twice")
+		}
+		seen[id] = true
+		f.samples = append(f.samples, s)
+	}
+	return families, nil
+}
+
+func parseSample(line string) (s sample, err error) {
+	isName := func(i int, c byte) bool {
+		return c == '_' || c == ':' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9'
+	}
+	name := func() (n string) {
+		i := 0
+		for i < len(line) && isName(i, line[i]) {
+			i++
+		}
+		n, line = line[:i], line[i:]
+		return n
+	}
+	s.labels = map[string]string{}
+	if s.name = name(); s.name == "" {
+		return s, errors.New("no name")
+	}
+	if rest, ok := strings.CutPrefix(line, "{"); ok {
+		line = rest
+		for {
+			label := name()
+			var ok bool
+			if line, ok = strings.CutPrefix(line, `="`); !ok || label == "" || strings.Contains(label, ":") {
+				return s, errors.New("bad label")
+			}
+			end := 0
+			for end < len(line) && line[end] != '"' {
+				if line[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			if end >= len(line) {
+				return s, errors.New("label not closed")
+			}
+			if _, twice := s.labels[label]; twice {
+				return s, errors.New("label given twice")
+			}
+			if s.labels[label], err = unescape(line[:end], `\n"`); err != nil {
+				return s, err
+			}
+			line = line[end+1:]
+			if rest, ok := strings.CutPrefix(line, ","); ok {
+				line = rest
+				continue
+			}
+			if line, ok = strings.CutPrefix(line, "}"); !ok {
+				return s, errors.New("labels not closed")
+			}
+			break
+		}
+	}
+	value, ok := strings.CutPrefix(line, " ")
+	if !ok {
+		return s, errors.New("no value")
+	}
+	s.value, err = strconv.ParseFloat(value, 64)
+	if err == nil && (math.IsNaN(s.value) || math.IsInf(s.value, 0)) {
+		err = errors.New("not finite")
+	}
+	return s, err
+}
+
+func unescape(s, allowed string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		if i == len(s) || !strings.ContainsRune(allowed, rune(s[i])) {
+			return "", errors.New("bad escape")
+		}
+		b.WriteString(map[byte]string{'\\': `\`, 'n': "\n", '"': `"`}[s[i]])
+	}
+	return b.String(), nil
+}
+
+func exposition(t *testing.T, s metrics.Snapshot) map[string]*metricFamily {
+	t.Helper()
+	var text strings.Builder
+	require.NoError(t, s.WritePrometheus(&text))
+	families, err := parseExposition(text.String())
+	require.NoError(t, err, text.String())
+	return families
+}
+
+func TestStrictParserIsStrict(t *testing.T) {
+	head := "# HELP a_total x\n# TYPE a_total counter\n"
+	for _, bad := range []string{
+		"", head + "a_total NaN\n", head + "a_total 1", head + "b_total 1\n", head + "a_total -1\n",
+		head + "a_total 1\na_total 1\n", head + "a_total{x=\"\\t\"} 1\n", head + "a_total{x=\"a\"b\"} 1\n",
+		head + "a_total{x=\"\xff\"} 1\n", head + "a_total{1=\"x\"} 1\n", head + head, "a_total 1\n",
+		"# HELP a x\n# TYPE a counter\na 1\n", head + "a_total_sum 1\n",
+	} {
+		_, err := func() (f map[string]*metricFamily, err error) {
+			defer func() {
+				if recover() != nil {
+					err = errors.New("no family yet")
+				}
+			}()
+			return parseExposition(bad)
+		}()
+		require.Error(t, err, bad)
+	}
+}
+
+func TestPrometheusSaysWhatTheSnapshotSays(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"GET /quiet"}})
+	evil := "a \"b\" \\ c\nd{},é"
+	for i := range 100 {
+		r.Record(evil, 200, time.Duration(i+1)*time.Millisecond)
+	}
+	r.Record("GET /x", 503, 3*time.Second)
+	r.Error(evil)
+	require.NoError(t, r.Gauge("cache_size_bytes", "Line one\nline \"two\" \\.", func() float64 { return -1e30 }))
+	require.NoError(t, r.Counter("cache_hits_total", "", func() float64 { return 1 << 60 }))
+	require.NoError(t, r.Gauge("unknown_ratio", "", func() float64 { return math.Inf(1) }))
+	s := r.Snapshot()
+	f := exposition(t, s)
+
+	value := func(name, metric string, labels ...string) float64 {
+		t.Helper()
+		for _, s := range f[name].samples {
+			match := s.name == metric && len(s.labels) == len(labels)/2
+			for i := 0; i < len(labels); i += 2 {
+				match = match && s.labels[labels[i]] == labels[i+1]
+			}
+			if match {
+				return s.value
+			}
+		}
+		require.Fail(t, "no such series", "%s%v", metric, labels)
+		return 0
+	}
+	const duration = "http_request_duration_seconds"
+	require.Equal(t, 100.0, value("http_requests_total", "http_requests_total", "endpoint", evil, "status", "2xx"))
+	require.Equal(t, 1.0, value("http_requests_total", "http_requests_total", "endpoint", "GET /x", "status", "5xx"))
+	require.Equal(t, 0.05, value(duration, duration, "endpoint", evil, "quantile", "0.5"))
+	require.Equal(t, 0.099, value(duration, duration, "endpoint", evil, "quantile", "0.99"))
+	require.Equal(t, 100.0, value(duration, duration+"_count", "endpoint", evil))
+	require.InDelta(t, 5.05, value(duration, duration+"_sum", "endpoint", evil), 1e-9)
+	require.Equal(t, 0.0, value(duration, duration+"_count", "endpoint", "GET /quiet"))
+	require.Equal(t, 1.0, value("http_slow_requests_total", "http_slow_requests_total", "endpoint", "GET /x"))
+	require.Equal(t, 1.0, value("errors_total", "errors_total", "kind", evil))
+	require.Equal(t, -1e30, value("cache_size_bytes", "cache_size_bytes"))
+	require.Equal(t, float64(1<<60), value("cache_hits_total", "cache_hits_total"))
+	require.Equal(t, "Line one\nline \"two\" \\.", f["cache_size_bytes"].help)
+	require.Empty(t, f["unknown_ratio"].samples)
+	for name, family := range f {
+		for _, s := range family.samples {
+			require.False(t, s.labels["endpoint"] == "GET /quiet" && s.labels["quantile"] != "", "%s: no quantile of nothing", name)
+		}
+	}
+	heap, _ := s.Memory.GoHeap.Get()
+	require.Equal(t, float64(heap), value("go_memory_heap_bytes", "go_memory_heap_bytes"))
+}
+
+func TestUnknownIsAbsentOrNull(t *testing.T) {
+	s := metrics.Snapshot{Memory: metrics.Memory{GoLimit: metrics.Unlimited, RSS: metrics.BytesOf(0)}}
+	f := exposition(t, s)
+	require.Empty(t, f["cgroup_memory_limit_bytes"].samples)
+	require.Empty(t, f["go_memory_limit_bytes"].samples)
+	require.Len(t, f["process_resident_memory_bytes"].samples, 1, "zero is known")
+	b, err := json.Marshal(s)
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"cgroup_limit_bytes":null`)
+	require.Contains(t, string(b), `"go_limit_bytes":"unlimited"`)
+	require.Contains(t, string(b), `"rss_bytes":0`)
+	require.Contains(t, string(b), `"p99_seconds":null`)
+	require.Contains(t, string(b), `"endpoints":[]`)
+}
+
+func TestJSONSaysWhatTheSnapshotSays(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	r.Record("GET /x", 503, 1500*time.Millisecond)
+	r.Error("timeout")
+	require.NoError(t, r.Gauge("cache_size_bytes", "", func() float64 { return 12 }))
+	require.NoError(t, r.Gauge("unknown_ratio", "", func() float64 { return math.NaN() }))
+	b, err := json.Marshal(r.Snapshot())
+	require.NoError(t, err)
+	var got struct {
+		Total struct {
+			Requests int            `json:"requests"`
+			Status   map[string]int `json:"status"`
+		} `json:"total"`
+		Endpoints []struct {
+			Endpoint string `json:"endpoint"`
+			Requests int    `json:"requests"`
+			Times    struct {
+				Count int     `json:"count"`
+				P99   float64 `json:"p99_seconds"`
+			} `json:"times"`
+		} `json:"endpoints"`
+		Errors struct {
+			Kinds []map[string]any `json:"kinds"`
+		} `json:"errors"`
+		Values map[string]any `json:"values"`
+		Losses map[string]int `json:"losses"`
+	}
+	require.NoError(t, json.Unmarshal(b, &got))
+	require.Equal(t, 1, got.Total.Requests)
+	require.Equal(t, 1, got.Total.Status["5xx"])
+	require.Equal(t, "GET /x", got.Endpoints[0].Endpoint)
+	require.Equal(t, 1, got.Endpoints[0].Requests)
+	require.Equal(t, 1.5, got.Endpoints[0].Times.P99)
+	require.Equal(t, []map[string]any{{"kind": "timeout", "count": 1.0}}, got.Errors.Kinds)
+	require.Equal(t, map[string]any{"cache_size_bytes": 12.0, "unknown_ratio": nil}, got.Values)
+	require.Contains(t, got.Losses, "clipped_names")
+}
+
+func TestHandlersAnswer(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	for path, h := range map[string]struct {
+		contentType string
+		serve       func(w *httptest.ResponseRecorder)
+	}{
+		"/metrics": {"text/plain; version=0.0.4; charset=utf-8", func(w *httptest.ResponseRecorder) {
+			r.PrometheusHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+			_, err := parseExposition(w.Body.String())
+			require.NoError(t, err)
+		}},
+		"/api/metrics": {"application/json", func(w *httptest.ResponseRecorder) {
+			r.JSONHandler().ServeHTTP(w, httptest.NewRequest("GET", "/api/metrics", nil))
+			require.True(t, json.Valid(w.Body.Bytes()))
+		}},
+	} {
+		w := httptest.NewRecorder()
+		h.serve(w)
+		require.Equal(t, 200, w.Code, path)
+		require.Equal(t, h.contentType, w.Header().Get("Content-Type"))
+		require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
+		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	}
+}
+
+func TestVarIsAnExpvar(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	var v expvar.Var = r.Var()
+	r.Record("GET /late", 200, 1)
+	require.True(t, json.Valid([]byte(v.String())))
+	require.Contains(t, v.String(), "GET /late", "it is read when asked for")
+}
+
+// Importing expvar has effects on the whole program.
+func TestPackageDoesNotImportExpvar(t *testing.T) {
+	files, err := os.ReadDir(".")
+	require.NoError(t, err)
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, i := range parsed.Imports {
+			require.NotEqual(t, `"expvar"`, i.Path.Value, f.Name())
+		}
+	}
+}
+
+func FuzzPrometheusText(f *testing.F) {
+	f.Add("GET /", "timeout", "Help.", 1.5)
+	f.Add("a\"b\\c\nd", "\xff\x00", "x\ny\\", math.Inf(-1))
+	f.Add("\\", "\"", "\\n", 5e-324)
+	f.Fuzz(func(t *testing.T, endpoint, kind, help string, v float64) {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		r.Record(endpoint, 200, time.Second)
+		r.Error(kind)
+		added := r.Gauge("fuzzed", help, func() float64 { return v }) == nil
+		s := r.Snapshot()
+		text := exposition(t, s)
+		names := map[string]bool{}
+		for _, sample := range text["http_requests_total"].samples {
+			names[sample.labels["endpoint"]] = true
+		}
+		for _, e := range s.Endpoints {
+			require.True(t, names[e.Name], "%q is read back", e.Name)
+		}
+		if added {
+			require.Equal(t, help, text["fuzzed"].help)
+			for _, sample := range text["fuzzed"].samples {
+				require.Equal(t, v, sample.value)
+			}
+		}
+		b, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.True(t, json.Valid(b))
+	})
+}

@@ -1,0 +1,270 @@
+package metrics
+
+import (
+	"io/fs"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+)
+
+const gib = 1 << 30
+
+// machine returns a file system with these files, one per pair of name and text.
+func machine(files map[string]string) fstest.MapFS {
+	m := fstest.MapFS{}
+	for name, text := range files {
+		m[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return m
+}
+
+const (
+	v2Mount = "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+	v1Mount = "30 31 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+)
+
+func TestCgroupForms(t *testing.T) {
+	known, unknown := BytesOf, Bytes{}
+	for name, c := range map[string]struct {
+		files               map[string]string
+		limit, usage, cache Bytes
+	}{
+		"none": {nil, unknown, unknown, unknown},
+		"v2": {map[string]string{
+			"proc/self/cgroup":                   "0::/app.slice\n",
+			"proc/self/mountinfo":                v2Mount,
+			"sys/fs/cgroup/app.slice/memory.max": "1073741824\n", "sys/fs/cgroup/app.slice/memory.current": "500\n",
+			"sys/fs/cgroup/app.slice/memory.stat": "anon 1\nfile 400\nactive_file 30\ninactive_file 70\n",
+		}, known(gib), known(500), known(100)},
+		"v2 without limit": {map[string]string{
+			"proc/self/cgroup":                   "0::/app.slice\n",
+			"proc/self/mountinfo":                v2Mount,
+			"sys/fs/cgroup/app.slice/memory.max": "max\n", "sys/fs/cgroup/app.slice/memory.current": "500\n",
+		}, Unlimited, known(500), unknown},
+		"v2 high below max": {map[string]string{
+			"proc/self/cgroup":             "0::/a\n",
+			"proc/self/mountinfo":          v2Mount,
+			"sys/fs/cgroup/a/memory.max":   "1000\n",
+			"sys/fs/cgroup/a/memory.high":  "800\n",
+			"sys/fs/cgroup/a/memory.swap":  "1\n",
+			"sys/fs/cgroup/memory.current": "7\n",
+		}, known(800), unknown, unknown},
+		"v2 parent tighter": {map[string]string{
+			"proc/self/cgroup":                 "0::/pod/app\n",
+			"proc/self/mountinfo":              v2Mount,
+			"sys/fs/cgroup/pod/app/memory.max": "max\n", "sys/fs/cgroup/pod/app/memory.current": "10\n",
+			"sys/fs/cgroup/pod/memory.max": "1000\n", "sys/fs/cgroup/pod/memory.current": "900\n",
+		}, known(1000), known(900), unknown},
+		"v2 siblings leave the parent less room": {map[string]string{
+			"proc/self/cgroup":                 "0::/pod/app\n",
+			"proc/self/mountinfo":              v2Mount,
+			"sys/fs/cgroup/pod/app/memory.max": "500\n", "sys/fs/cgroup/pod/app/memory.current": "10\n",
+			"sys/fs/cgroup/pod/memory.max": "1000\n", "sys/fs/cgroup/pod/memory.current": "900\n",
+		}, known(1000), known(900), unknown},
+		"v2 private namespace": {map[string]string{
+			"proc/self/cgroup":         "0::/\n",
+			"proc/self/mountinfo":      v2Mount,
+			"sys/fs/cgroup/memory.max": "2000\n", "sys/fs/cgroup/memory.current": "3\n",
+		}, known(2000), known(3), unknown},
+		"v2 outside of the namespace": {map[string]string{
+			"proc/self/cgroup":         "0::/../../other\n",
+			"proc/self/mountinfo":      v2Mount,
+			"sys/fs/cgroup/memory.max": "2000\n",
+		}, known(2000), unknown, unknown},
+		"v1": {map[string]string{
+			"proc/self/cgroup":    "4:memory:/docker/abc\n1:cpu:/\n",
+			"proc/self/mountinfo": v1Mount,
+			"sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes": "1073741824\n",
+			"sys/fs/cgroup/memory/docker/abc/memory.usage_in_bytes": "500\n",
+			"sys/fs/cgroup/memory/docker/abc/memory.stat":           "active_file 1\ninactive_file 1\nhierarchical_memory_limit 9223372036854771712\ntotal_active_file 30\ntotal_inactive_file 70\n",
+		}, known(gib), known(500), known(100)},
+		"v1 mounted from the container's group": {map[string]string{
+			"proc/self/cgroup":                               "4:cpu,memory:/docker/abc/sub\n",
+			"proc/self/mountinfo":                            "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro master:1 - cgroup cgroup rw,memory\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":     "1000\n",
+			"sys/fs/cgroup/memory/sub/memory.limit_in_bytes": "2000\n",
+		}, known(1000), unknown, unknown},
+		"v1 limit above what is visible": {map[string]string{
+			"proc/self/cgroup":                           "4:memory:/\n",
+			"proc/self/mountinfo":                        v1Mount,
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+			"sys/fs/cgroup/memory/memory.stat":           "hierarchical_memory_limit 700\n",
+		}, known(700), unknown, unknown},
+		"hybrid with memory on v1": {map[string]string{
+			"proc/self/cgroup":                             "4:memory:/a\n0::/b\n",
+			"proc/self/mountinfo":                          v2Mount + v1Mount,
+			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1000\n",
+			"sys/fs/cgroup/b/memory.max":                   "5\n",
+		}, known(1000), unknown, unknown},
+		"garbage in the limit": {map[string]string{
+			"proc/self/cgroup":         "0::/\nnonsense\n:::\n",
+			"proc/self/mountinfo":      "nonsense\n - \n" + v2Mount,
+			"sys/fs/cgroup/memory.max": "12 apples\n",
+		}, unknown, unknown, unknown},
+		"space in the path": {map[string]string{
+			"proc/self/cgroup":         "0::/a b\n",
+			"proc/self/mountinfo":      `31 23 0:26 / /my\040cgroup rw - cgroup2 cgroup2 rw` + "\n",
+			"my cgroup/a b/memory.max": "9\n",
+		}, known(9), unknown, unknown},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			m := newProbe(machine(c.files)).read()
+			require.Equal(t, c.limit, m.CgroupLimit)
+			require.Equal(t, c.usage, m.CgroupUsage)
+			require.Equal(t, c.cache, m.CgroupCache)
+			require.True(t, m.RSS.IsUnknown())
+			require.False(t, m.GoTotal.IsUnknown())
+		})
+	}
+}
+
+// A file that exists and cannot be read is not the same as no limit.
+func TestCgroupUnreadable(t *testing.T) {
+	fsys := unreadable{machine(map[string]string{
+		"proc/self/cgroup":             "0::/a\n",
+		"proc/self/mountinfo":          v2Mount,
+		"sys/fs/cgroup/a/memory.max":   "1000\n",
+		"sys/fs/cgroup/memory.current": "1\n",
+	})}
+	require.True(t, newProbe(fsys).read().CgroupLimit.IsUnknown())
+
+	fsys.FS = machine(map[string]string{
+		"proc/self/cgroup":            "0::/a\n",
+		"proc/self/mountinfo":         v2Mount,
+		"sys/fs/cgroup/a/memory.high": "max\n",
+	})
+	require.True(t, newProbe(fsys).read().CgroupLimit.IsUnknown(), "what can be read says none, but that is not all")
+}
+
+type unreadable struct{ fs.FS }
+
+func (u unreadable) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, "memory.max") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return u.FS.Open(name)
+}
+
+func TestCgroupLimitThatChangesIsSeen(t *testing.T) {
+	fsys := machine(map[string]string{
+		"proc/self/cgroup":         "0::/\n",
+		"proc/self/mountinfo":      v2Mount,
+		"sys/fs/cgroup/memory.max": "2000\n",
+	})
+	p := newProbe(fsys)
+	require.Equal(t, BytesOf(2000), p.read().CgroupLimit)
+	fsys["sys/fs/cgroup/memory.max"].Data = []byte("max\n")
+	require.Equal(t, Unlimited, p.read().CgroupLimit)
+	fsys["sys/fs/cgroup/memory.max"].Data = []byte("1000\n")
+	require.Equal(t, BytesOf(1000), p.read().CgroupLimit)
+}
+
+func TestSystemAndResidentMemory(t *testing.T) {
+	p := newProbe(machine(map[string]string{
+		"proc/self/statm": "3000 250 100 1 0 50 0\n",
+		"proc/meminfo":    "MemTotal:       16384 kB\nMemFree:  1 kB\nMemAvailable:    8192 kB\n",
+	}))
+	p.pageSize = 4096
+	m := p.read()
+	require.Equal(t, BytesOf(250*4096), m.RSS)
+	require.Equal(t, BytesOf(16<<20), m.SystemTotal)
+	require.Equal(t, BytesOf(8<<20), m.SystemAvailable)
+
+	p = newProbe(machine(map[string]string{"proc/self/statm": "3000\n", "proc/meminfo": "MemTotal: many kB\nMemAvailable:\n"}))
+	m = p.read()
+	require.True(t, m.RSS.IsUnknown())
+	require.True(t, m.SystemTotal.IsUnknown())
+	require.True(t, m.SystemAvailable.IsUnknown())
+}
+
+func TestNumbersAreParsed(t *testing.T) {
+	for text, want := range map[string]Bytes{
+		"": {}, "x": {}, "-1": {}, "1x": {}, "0": BytesOf(0), " 7 \n": BytesOf(7),
+		"9223372036854775807":  BytesOf(1<<63 - 1),
+		"9223372036854775808":  BytesOf(1<<63 - 1),
+		"99999999999999999999": BytesOf(1<<63 - 1),
+	} {
+		require.Equal(t, want, parseAmount([]byte(text)), text)
+	}
+	require.Equal(t, Unlimited, parseLimit([]byte("max\n")))
+	require.Equal(t, Unlimited, parseLimit([]byte("9223372036854771712")))
+}
+
+func TestReadMemoryOfThisProcess(t *testing.T) {
+	runtime.GC()
+	m := ReadMemory()
+	for name, b := range map[string]Bytes{"GoHeap": m.GoHeap, "GoLive": m.GoLive, "GoRuntime": m.GoRuntime, "GoTotal": m.GoTotal} {
+		n, ok := b.Get()
+		require.True(t, ok, name)
+		require.Positive(t, n, name)
+	}
+	limit := debug.SetMemoryLimit(gib)
+	defer debug.SetMemoryLimit(limit)
+	require.Equal(t, BytesOf(gib), ReadMemory().GoLimit)
+	share, ok := ReadMemory().Pressure()
+	require.True(t, ok)
+	require.Greater(t, share, 0.0)
+	if runtime.GOOS == "linux" {
+		rss, _ := m.RSS.Get()
+		require.Greater(t, rss, int64(1<<20))
+		total, _ := m.SystemTotal.Get()
+		require.Greater(t, total, rss)
+	}
+}
+
+func TestPressureIsTheGreaterOfTwo(t *testing.T) {
+	half, tenth := BytesOf(50), BytesOf(10)
+	full := BytesOf(100)
+	for name, c := range map[string]struct {
+		m    Memory
+		want float64
+		ok   bool
+	}{
+		"nothing known":         {Memory{}, 0, false},
+		"no limits":             {Memory{RSS: half, SystemTotal: full, GoLimit: Unlimited, CgroupLimit: Unlimited}, 0.5, true},
+		"a group":               {Memory{RSS: full, SystemTotal: full, CgroupUsage: half, CgroupLimit: full}, 0.5, true},
+		"page cache is no need": {Memory{CgroupUsage: full, CgroupCache: half, CgroupLimit: full}, 0.5, true},
+		"garbage is no need":    {Memory{GoHeap: full, GoLive: tenth, GoRuntime: tenth, GoLimit: full}, 0.2, true},
+		"before the first GC":   {Memory{GoHeap: half, GoRuntime: tenth, GoLimit: full}, 0.6, true},
+		"both":                  {Memory{GoLive: tenth, GoRuntime: tenth, GoLimit: full, CgroupUsage: half, CgroupLimit: full}, 0.5, true},
+		"a limit of zero":       {Memory{CgroupUsage: half, CgroupLimit: BytesOf(0)}, 0, false},
+	} {
+		got, ok := c.m.Pressure()
+		require.Equal(t, c.ok, ok, name)
+		require.InDelta(t, c.want, got, 1e-9, name)
+	}
+}
+
+func TestBytesInWords(t *testing.T) {
+	require.Equal(t, "unknown", Bytes{}.String())
+	require.Equal(t, "0 B", BytesOf(0).String())
+	require.Equal(t, "52 MiB", BytesOf(52<<20).String())
+	require.Equal(t, "unlimited", Unlimited.String())
+	require.Equal(t, "-1 B", BytesOf(-1).String())
+	require.Equal(t, BytesOf(1), BytesOf(1).tighter(Unlimited))
+	require.Equal(t, BytesOf(1), Bytes{}.tighter(BytesOf(1)))
+	require.Equal(t, Unlimited, Unlimited.tighter(Bytes{}))
+	require.Equal(t, Unlimited, Bytes{}.tighter(Unlimited))
+}
+
+func FuzzCgroupFiles(f *testing.F) {
+	f.Add("0::/a\n", v2Mount, "max", "active_file 1\ninactive_file 2\n")
+	f.Add("4:memory:/docker/x\n0::/\n", v1Mount, "9223372036854771712", "hierarchical_memory_limit 5\n")
+	f.Add("0::/../x", `1 2 3:4 / /a\04 rw - cgroup2 x rw`, "18446744073709551616", "total_active_file")
+	f.Fuzz(func(t *testing.T, self, mounts, limit, stat string) {
+		dir, top, _, ok := findCgroup([]byte(self), []byte(mounts))
+		if ok {
+			require.True(t, dir == top || top == "." || strings.HasPrefix(dir, top+"/"), "%q is within %q", dir, top)
+			require.False(t, strings.HasPrefix(dir, "/"))
+		}
+		for _, b := range []Bytes{parseLimit([]byte(limit)), lookUp([]byte(stat), "total_", "active_file"), parseStatm([]byte(stat), 4096)} {
+			n, _ := b.Get()
+			require.GreaterOrEqual(t, n, int64(0))
+		}
+		parseMeminfo([]byte(stat))
+	})
+}
