@@ -135,7 +135,7 @@ func boundOf(configured int64) int64 {
 // shardsFor returns how many shards serve these bounds best: enough that writers
 // seldom meet, and so few that each has a thousand entries to choose a victim from.
 func shardsFor(maxEntries int, maxBytes int64) int {
-	most := min(1024, 32*runtime.GOMAXPROCS(0))
+	most := min(1024, 16*runtime.GOMAXPROCS(0))
 	if maxEntries > 0 {
 		most = min(most, maxEntries>>10)
 	}

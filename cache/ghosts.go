@@ -3,7 +3,7 @@ package cache
 import "math/bits"
 
 // ghosts remembers which entries were evicted of late, by a fingerprint of their
-// hash, and when. It has nearly a bucket of four for each slot, 8 bytes. A ghost lives for
+// hash, and when. It has three buckets of four for four slots, 6 bytes a slot. A ghost lives for
 // ghostLife ticks, 3.5 times as many misses as there are entries. It may take one
 // entry for another, one time in a hundred: that costs a little of the hit ratio.
 type ghosts struct {
@@ -32,11 +32,12 @@ type ghost struct {
 
 func ghostAge(g, tick uint16) uint16 { return (tick - g>>ghostTickShift) & 63 }
 
-// ghostBuckets returns how many buckets serve so many slots: nearly as many, in steps
-// of a quarter of a power of two, so that a table seldom has to be replaced.
+// ghostBuckets returns how many buckets serve so many slots: three for four of them, in
+// steps of an eighth of a power of two, so that a table seldom has to be replaced.
 func ghostBuckets(slots int) int {
-	step := 1 << max(0, bits.Len(uint(slots))-3)
-	return slots &^ (step - 1)
+	n := (3*slots + 3) / 4
+	step := 1 << max(0, bits.Len(uint(n))-4)
+	return n &^ (step - 1)
 }
 
 // fit makes the table serve so many slots. If it has to be replaced, all is forgotten.

@@ -51,8 +51,8 @@ func (s *shard[K, V]) weight(i uint32) uint32 {
 const slotOverhead = 26
 
 // bucketsFor returns the number of buckets that index so many slots with one cell
-// in five empty.
-func bucketsFor(slots int) int { return slots*5/(4*bucketCells) + 1 }
+// in ten empty.
+func bucketsFor(slots int) int { return slots*10/(9*bucketCells) + 1 }
 
 // slabBytes returns what a slab with so many slots costs, and the columns beside it.
 func (e *engine[K, V]) slabBytes(slots int) int64 {
