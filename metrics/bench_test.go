@@ -1,0 +1,109 @@
+package metrics_test
+
+import (
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/ministryfinder/bounded/metrics"
+)
+
+func BenchmarkRingObserve(b *testing.B) {
+	b.Run("writers=one", func(b *testing.B) {
+		r, _ := metrics.NewRing(metrics.RingConfig{})
+		b.ReportAllocs()
+		for b.Loop() {
+			r.Observe(time.Millisecond)
+		}
+	})
+	b.Run("writers=all", func(b *testing.B) {
+		r, _ := metrics.NewRing(metrics.RingConfig{})
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				r.Observe(time.Millisecond)
+			}
+		})
+	})
+}
+
+func BenchmarkRingSnapshot(b *testing.B) {
+	for _, size := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("size=%d/of=random", size), func(b *testing.B) {
+			r, _ := metrics.NewRing(metrics.RingConfig{Size: size})
+			for i := range size {
+				r.Observe(time.Duration(i * 7919 % size))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Snapshot().Quantile(0.99)
+			}
+		})
+	}
+}
+
+func BenchmarkRecorderRecord(b *testing.B) {
+	for _, name := range []string{"pinned", "dynamic"} {
+		b.Run("endpoint="+name+"/writers=one", func(b *testing.B) {
+			r := newRecorder(b, metrics.RecorderConfig{Routes: []string{"pinned"}})
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Record(name, 200, time.Millisecond)
+			}
+		})
+	}
+	b.Run("endpoint=pinned/writers=all", func(b *testing.B) {
+		r := newRecorder(b, metrics.RecorderConfig{Routes: []string{"pinned"}})
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				r.Record("pinned", 200, time.Millisecond)
+			}
+		})
+	})
+	b.Run("endpoint=flood/writers=one", func(b *testing.B) {
+		r := newRecorder(b, metrics.RecorderConfig{})
+		names := make([]string, 1<<16)
+		for i := range names {
+			names[i] = fmt.Sprint("GET /", i)
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			r.Record(names[i%len(names)], 404, time.Millisecond)
+		}
+	})
+}
+
+// fullRecorder has as many series and times as its configuration allows.
+func fullRecorder(b *testing.B) *metrics.Recorder {
+	r := newRecorder(b, metrics.RecorderConfig{})
+	for i := range 10_000 {
+		r.Record(fmt.Sprint("GET /", i%50), 200, time.Duration(i))
+		r.Error(fmt.Sprint("kind ", i%100))
+	}
+	return r
+}
+
+func BenchmarkRecorderSnapshot(b *testing.B) {
+	r := fullRecorder(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Snapshot()
+	}
+}
+
+func BenchmarkSnapshotWritePrometheus(b *testing.B) {
+	s := fullRecorder(b).Snapshot()
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = s.WritePrometheus(io.Discard)
+	}
+}
+
+func BenchmarkReadMemory(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		metrics.ReadMemory()
+	}
+}
