@@ -66,6 +66,7 @@ type shard[K comparable, V any] struct {
 	expiry expiryTree
 	base   uint32 // engine.weight
 	policy policy
+	ages   ages
 	counts counts
 
 	_ [64]byte // the next shard's readers' line begins after this

@@ -213,8 +213,7 @@ func (p *policy) admit(age uint16, cost int64) bool {
 		if v == none {
 			return true
 		}
-		idle := (p.tick - uint16(p.stamp[v]>>2)) & (1<<14 - 1)
-		if float64(age)*float64(cost) <= p.gate*float64(idle)*float64(p.meta.weight(v)) {
+		if float64(age)*float64(cost) <= p.gate*float64(p.idle(v))*float64(p.meta.weight(v)) {
 			return true
 		}
 		p.moveGate(gateDrift)
@@ -222,6 +221,9 @@ func (p *policy) admit(age uint16, cost int64) bool {
 	}
 	return false
 }
+
+// idle returns for how many ticks slot i has been in its place.
+func (p *policy) idle(i uint32) uint16 { return (p.tick - uint16(p.stamp[i]>>2)) & (1<<14 - 1) }
 
 // spare gives the entry at the tail of q another round for one of its hits, and
 // reports whether it had one.

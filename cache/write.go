@@ -218,6 +218,9 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	link(b.buckets, h, i)
 	s.expiry.note(i, w.deadline)
 	s.policy.add(i)
+	if s.policy.tick != s.ages.tick || s.ages.victimAt == 0 {
+		s.ages.turn(s.policy.tick, e.clock.now())
+	}
 	return true
 }
 
@@ -247,6 +250,7 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	}
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
 		i, _ := s.policy.victim()
+		s.ages.evicted(s.policy.idle(i))
 		e.remove(s, i, Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
