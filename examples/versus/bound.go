@@ -125,8 +125,8 @@ func (b *bound) watchEntries(p peer.Peer[uint64, uint64], entries int) (int64, e
 
 func (b *bound) runBytes(e *env, m *meter, peers []peer.Peer[string, string]) error {
 	limit := humanize.Bytes(uint64(b.bytes))
-	fmt.Fprintf(e.out, "The same for a bound of %s and values of %s: the most bytes of keys and values, the most that the cache\nitself reported, if it does, and the growth of the heap when the writers have gone and maintenance is done:\n\n", limit, humanize.IBytes(uint64(b.valueSize)))
-	tab := table{header: []string{"cache", "payload", "over", "reported", "heap after"}}
+	fmt.Fprintf(e.out, "The same for a bound of %s and values of %s: the most bytes of keys and values, the most that the cache\nitself reported, if it does, and the memory it took when the writers have gone and maintenance is done:\n\n", limit, humanize.IBytes(uint64(b.valueSize)))
+	tab := table{header: []string{"cache", "payload", "over", "reported", "memory after"}}
 	bars := chart.Bars{
 		Title: fmt.Sprintf("Bound: the most bytes in a cache of %s, with %d writers", limit, b.writers),
 		Note:  "Keys and values alone. The line is the bound.", Mark: float64(b.bytes),
@@ -149,7 +149,7 @@ func (b *bound) runBytes(e *env, m *meter, peers []peer.Peer[string, string]) er
 }
 
 func (b *bound) watchBytes(p peer.Peer[string, string]) (payload, reported, heap int64, err error) {
-	before := heapInUse()
+	before := memoryOf(nil)
 	s, err := p.New(peer.Limits[string, string]{Bytes: b.bytes, TTL: time.Hour, Weigh: weighStrings})
 	if err != nil {
 		return 0, 0, 0, err
@@ -167,7 +167,7 @@ func (b *bound) watchBytes(p peer.Peer[string, string]) (payload, reported, heap
 		}
 	})
 	s.Settle()
-	heap = heapInUse() - before
+	heap = memoryOf(s) - before
 	runtime.KeepAlive(s)
 	reported = -1
 	if reports {

@@ -136,28 +136,19 @@ func versions() (list []string) {
 	return list
 }
 
-// heapInUse returns the bytes of the heap that something points to, after a collection.
-func heapInUse() int64 {
-	runtime.GC()
-	runtime.GC() // what the first one only found to be finalized
+// memoryOf returns the bytes of the heap that something points to, after a collection,
+// and what s has taken beside the heap. A nil s has nothing.
+func memoryOf(s any) int64 {
+	for range 3 { // what is only found to be unused, or told to stop, by the one before
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	if o, ok := s.(peer.OffHeap); ok {
+		return int64(m.HeapAlloc) + o.OffHeap()
+	}
 	return int64(m.HeapAlloc)
-}
-
-// resident returns the memory of the process in RAM, and false where no file tells it. It
-// sees what a cache allocates outside the heap.
-func resident() (int64, bool) {
-	debug.FreeOSMemory()
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, false
-	}
-	var size, rss int64
-	if _, err := fmt.Sscan(string(data), &size, &rss); err != nil {
-		return 0, false
-	}
-	return rss * int64(os.Getpagesize()), true
 }
 
 // mix spreads consecutive numbers over all of 64 bits, each to a number of its own.

@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"math"
 	"runtime"
 	"strconv"
 	"strings"
@@ -65,7 +64,7 @@ func classOf(name string) chart.Class {
 }
 
 func (m *memory) fill(p peer.Peer[uint64, uint64]) (held int, overhead float64, collection time.Duration, err error) {
-	before, collected := heapInUse(), collectionTime()
+	before, collected := memoryOf(nil), collectionTime()
 	s, err := p.New(peer.Limits[uint64, uint64]{Entries: m.entries, TTL: time.Hour})
 	if err != nil {
 		return 0, 0, 0, err
@@ -76,7 +75,7 @@ func (m *memory) fill(p peer.Peer[uint64, uint64]) (held int, overhead float64, 
 	}
 	s.Settle()
 	held = s.Len()
-	growth := heapInUse() - before
+	growth := memoryOf(s) - before
 	collection = collectionTime() - collected
 	runtime.KeepAlive(s)
 	return held, float64(growth)/float64(max(held, 1)) - 16, collection, nil
@@ -96,37 +95,34 @@ func collectionTime() time.Duration {
 
 func (m *memory) bounded(e *env, progress *meter, peers []peer.Peer[string, string]) error {
 	fmt.Fprintf(e.out, "## Memory under a bound of %s\n\n", humanize.Bytes(uint64(m.bytes)))
-	fmt.Fprintf(e.out, "Filled with keys of 12 bytes and values of one size, half as much again as the bound allows. Peers weigh\nkey and value. Growth of the heap, in per cent of the bound:\n\n")
+	fmt.Fprintf(e.out, "Filled with keys of 12 bytes and values of one size, half as much again as the bound allows. Peers weigh\nkey and value. Growth of the heap, and of what fastcache takes beside it, in per cent of the bound:\n\n")
 	header := []string{"size of a value"}
 	bars := chart.Bars{
 		Title: "Memory: what a cache of " + humanize.Bytes(uint64(m.bytes)) + " takes",
-		Note:  "Largest growth of the process's memory over all sizes of values. Shorter is better; the line is the bound.", Mark: 100,
+		Note:  "Largest growth of the heap, over all sizes of values. Shorter is better; the line is the bound.", Mark: 100,
 	}
 	for _, p := range peers {
 		header = append(header, p.Name)
 		bars.Bars = append(bars.Bars, chart.Bar{Label: p.Name, Class: classOf(p.Name)})
 	}
-	heap, process := table{header: header}, table{header: header}
+	tab := table{header: header}
 	for _, size := range m.sizes {
-		heapRow, processRow := []string{humanize.IBytes(uint64(size))}, []string{humanize.IBytes(uint64(size))}
+		row := []string{humanize.IBytes(uint64(size))}
 		for i, p := range peers {
-			heapGrowth, growth, err := m.fillBytes(p, size)
+			growth, err := m.fillBytes(p, size)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
 			}
-			heapRow, processRow = append(heapRow, percent(heapGrowth)), append(processRow, percent(growth))
-			bars.Bars[i].Value = max(bars.Bars[i].Value, heapGrowth, growth)
+			row = append(row, fmt.Sprintf("%.0f %%", growth))
+			bars.Bars[i].Value = max(bars.Bars[i].Value, growth)
 			progress.step(p.Name + ", values of " + humanize.IBytes(uint64(size)))
 		}
-		heap.add(heapRow...)
-		process.add(processRow...)
+		tab.add(row...)
 	}
-	heap.print(e.out)
-	fmt.Fprintf(e.out, "Growth of the memory of the process, which has what is not in the heap, and pages half used:\n\n")
-	process.print(e.out)
+	tab.print(e.out)
 	for i := range bars.Bars {
 		bar := &bars.Bars[i]
-		bar.Text = percent(bar.Value)
+		bar.Text = fmt.Sprintf("%.0f %%", bar.Value)
 		if bar.Value > 100 && bar.Class == chart.Peer {
 			bar.Class = chart.Over
 		}
@@ -134,36 +130,21 @@ func (m *memory) bounded(e *env, progress *meter, peers []peer.Peer[string, stri
 	return e.draw("memory-bound.svg", bars)
 }
 
-// percent writes a number of per cent, or a dash for what is not known.
-func percent(value float64) string {
-	if math.IsNaN(value) {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f %%", value)
-}
-
-// fillBytes fills a cache and returns the growth of the heap and of the process, in
-// per cent of the bound.
-func (m *memory) fillBytes(p peer.Peer[string, string], size int) (heap, process float64, err error) {
-	residentBefore, known := resident()
-	before := heapInUse()
+// fillBytes fills a cache and returns the growth of the heap in per cent of the bound.
+func (m *memory) fillBytes(p peer.Peer[string, string], size int) (float64, error) {
+	before := memoryOf(nil)
 	s, err := p.New(peer.Limits[string, string]{Bytes: m.bytes, TTL: time.Hour, Weigh: weighStrings})
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer s.Close()
 	for i := range m.bytes * 3 / 2 / int64(12+size) {
 		s.Set(stringKey(uint64(i)), strings.Repeat("v", size))
 	}
 	s.Settle()
-	heap = float64(heapInUse()-before) / float64(m.bytes) * 100
-	process = math.NaN()
-	if known {
-		now, _ := resident()
-		process = float64(now-residentBefore) / float64(m.bytes) * 100
-	}
+	growth := memoryOf(s) - before
 	runtime.KeepAlive(s)
-	return heap, process, nil
+	return float64(growth) / float64(m.bytes) * 100, nil
 }
 
 // weighStrings is what a user writes to bound a cache of strings.

@@ -73,8 +73,10 @@ func (f fastcacheCache) Set(key, value string) { f.c.Set(lend(key), lend(value))
 func (f fastcacheCache) Settle()               {}
 func (f fastcacheCache) Close()                { f.c.Reset() } // gives its memory to the next
 
-func (f fastcacheCache) Len() int {
-	var s fastcache.Stats
+func (f fastcacheCache) Len() int       { return int(f.stats().EntriesCount) }
+func (f fastcacheCache) OffHeap() int64 { return int64(f.stats().BytesSize) }
+
+func (f fastcacheCache) stats() (s fastcache.Stats) {
 	f.c.UpdateStats(&s)
-	return int(s.EntriesCount)
+	return s
 }

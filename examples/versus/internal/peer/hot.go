@@ -4,9 +4,9 @@ import "github.com/samber/hot"
 
 type hotCache[K Key, V any] struct{ c *hot.HotCache[K, V] }
 
-// newHot takes W-TinyLFU, the best of its policies on most traces.
+// newHot takes LRU, as all examples of its README do.
 func newHot[K Key, V any](l Limits[K, V]) (Store[K, V], error) {
-	c := hot.NewHotCache[K, V](hot.WTinyLFU, l.Entries).WithTTL(l.TTL).WithJanitor().Build()
+	c := hot.NewHotCache[K, V](hot.LRU, l.Entries).WithTTL(l.TTL).WithJanitor().Build()
 	return hotCache[K, V]{c}, nil
 }
 

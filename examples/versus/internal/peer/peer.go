@@ -32,6 +32,9 @@ type Resizer interface{ Resize(entries int) }
 // A Sweeper can be told to drop what has expired.
 type Sweeper interface{ Expire() }
 
+// An OffHeap says how many bytes it has taken from the system beside the heap.
+type OffHeap interface{ OffHeap() int64 }
+
 // A Weigher says how many bytes it holds, as it reckons them.
 type Weigher interface{ Bytes() int64 }
 
