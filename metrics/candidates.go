@@ -58,14 +58,13 @@ func (c *candidates) remove(name string) {
 		return
 	}
 	delete(c.byName, name)
-	last := len(c.heap) - 1
-	c.swap(e.at, last)
+	hole, last := e.at, len(c.heap)-1
+	c.swap(hole, last)
 	c.heap[last] = nil
 	c.heap = c.heap[:last]
-	if e.at < last {
-		moved := c.heap[e.at]
-		c.up(moved.at)
-		c.down(moved.at)
+	if hole < last {
+		c.up(hole)
+		c.down(hole)
 	}
 }
 

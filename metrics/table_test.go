@@ -112,6 +112,7 @@ func TestTableDoesNotKeepTheCallersMemory(t *testing.T) {
 
 func FuzzTable(f *testing.F) {
 	f.Add([]byte("aabacadaeafagahaiaj"), byte(2))
+	f.Add([]byte("1bc07281AB!\"Z9CC',%r#X(x\xffa82aa"), byte(3)) // a candidate removed from the middle of the heap
 	f.Add([]byte("abcdefghijklmnopqrstuvwxyz\xff\xffabcabc\x80abc"), byte(3))
 	f.Fuzz(func(t *testing.T, ops []byte, maxDynamic byte) {
 		table, retired := newCountTable(int(maxDynamic%8), "p", "q")
