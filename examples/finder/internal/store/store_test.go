@@ -166,3 +166,25 @@ func TestStatementsEndWithTheirContext(t *testing.T) {
 	require.ErrorIs(t, s.Ping(ctx), context.Canceled)
 	require.NoError(t, s.Ping(t.Context()), "the connection is given back")
 }
+
+func TestSubmissionsAreListedAndCountedByDay(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "finder.db"))
+	now := time.Date(2030, 5, 20, 13, 0, 0, 0, time.UTC)
+	for id, created := range map[string]time.Time{
+		"TODAY": now, "MORNING": now.Add(-13 * time.Hour), "YESTERDAY": now.Add(-14 * time.Hour),
+		"LONG-AGO": now.AddDate(0, 0, -3), "TOMORROW": now.AddDate(0, 0, 1),
+	} {
+		require.NoError(t, s.SaveSubmission(t.Context(), store.Submission{ID: id, Created: created, Ministries: []string{"rosary"}}))
+	}
+	days, err := s.SubmissionsByDay(t.Context(), now, 3)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1, 2}, days)
+
+	recent, err := s.RecentSubmissions(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, recent, 2)
+	require.Equal(t, "TOMORROW", recent[0].ID)
+	require.Equal(t, "TODAY", recent[1].ID)
+	require.True(t, now.Equal(recent[1].Created))
+	require.Equal(t, []string{"rosary"}, recent[1].Ministries)
+}
