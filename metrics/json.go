@@ -8,6 +8,9 @@ import (
 // quantiles are those that the encodings show.
 var quantiles = [...]float64{0.5, 0.9, 0.95, 0.99}
 
+// quantileNames are the same as Prometheus wants them.
+var quantileNames = [len(quantiles)]string{"0.5", "0.9", "0.95", "0.99"}
+
 type ringJSON struct {
 	Count   int      `json:"count"`
 	Window  float64  `json:"window_seconds"`

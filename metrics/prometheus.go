@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -136,7 +137,8 @@ func (s Snapshot) WritePrometheus(w io.Writer) error {
 }
 
 func (s *Snapshot) appendPrometheus(b []byte) []byte {
-	p := promWriter{b: b}
+	// About 1,200 bytes for an endpoint and 8,000 for the rest.
+	p := promWriter{b: slices.Grow(b, 8<<10+1200*len(s.Endpoints)+100*(len(s.Errors)+len(s.Values)))}
 	for i := range families {
 		f := &families[i]
 		p.header(f.name, f.kind, f.help)
@@ -194,9 +196,10 @@ func (p *promWriter) quantiles(s *RingSnapshot, labels ...string) {
 	if s.Count == 0 {
 		return
 	}
-	for _, q := range quantiles {
-		quantile := append(labels[:len(labels):len(labels)], "quantile", strconv.FormatFloat(q, 'g', -1, 64))
-		p.sampleFloat("", s.Quantile(q).Seconds(), quantile...)
+	labels = append(slices.Clip(labels), "quantile", "")
+	for i, q := range quantiles {
+		labels[len(labels)-1] = quantileNames[i]
+		p.sampleFloat("", s.Quantile(q).Seconds(), labels...)
 	}
 }
 
