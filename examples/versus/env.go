@@ -50,6 +50,9 @@ func (e *env) draw(name string, chart io.WriterTo) error {
 	if e.svg == "" {
 		return nil
 	}
+	if err := os.MkdirAll(e.svg, 0o755); err != nil {
+		return err
+	}
 	file, err := os.Create(filepath.Join(e.svg, name))
 	if err != nil {
 		return err

@@ -94,24 +94,26 @@ func (t *throughput) run(e *env) error {
 // A workload is what the caches are driven with.
 type workload[K peer.Key, V any] struct {
 	kind   string
-	each   []K // every key once
 	fill   []K // keys as often as they are asked for, to fill a cache with
 	zipf   []K // the same, drawn anew: what a cache was filled with says nothing about them
+	fresh  []K // as many other keys, once each: new again when all others have come in between
 	values []V // a power of two of them
 }
 
 // newWorkload makes a workload of so many keys. A third of the ranks is for filling.
 func newWorkload[K peer.Key, V any](kind string, keys int, ranks []uint32, key func(uint64) K, value func(uint64) V) workload[K, V] {
-	w := workload[K, V]{kind: kind, each: make([]K, keys), values: make([]V, 1024)}
-	for i := range w.each {
-		w.each[i] = key(uint64(i))
+	w := workload[K, V]{kind: kind, values: make([]V, 1024)}
+	every := make([]K, 2*keys)
+	for i := range every {
+		every[i] = key(uint64(i))
 	}
+	w.fresh = every[keys:]
 	for i := range w.values {
 		w.values[i] = value(uint64(i))
 	}
 	all := make([]K, len(ranks))
 	for i, rank := range ranks {
-		all[i] = w.each[rank]
+		all[i] = every[rank]
 	}
 	w.fill, w.zipf = all[:len(all)/3], all[len(all)/3:]
 	return w
@@ -211,7 +213,7 @@ func measure[K peer.Key, V any](t *throughput, w workload[K, V], p peer.Peer[K, 
 func drive[K peer.Key, V any](s peer.Store[K, V], w workload[K, V], kind traffic, goroutines int, d time.Duration) (ns, hitRatio float64) {
 	keys, writes := w.zipf, uint64(kind.writes)<<32/100
 	if kind.inserts {
-		keys, writes = w.each, 1<<32
+		keys, writes = w.fresh, 1<<32
 	}
 	var (
 		group      sync.WaitGroup
