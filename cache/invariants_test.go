@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func build[K comparable, V any](t testing.TB, config Config[K, V]) *Cache[K, V] {
+	t.Helper()
+	c, err := New(config)
+	require.NoError(t, err)
+	return c
+}
+
+// checkInvariants walks all of c, which nobody may be writing to.
+func checkInvariants[K comparable, V any](t testing.TB, c *Cache[K, V]) {
+	t.Helper()
+	e := c.engine
+	entries, bytes := checkShards(t, c)
+	require.Equal(t, entries, e.entries.used.Load(), "entries in the ledger")
+	require.Equal(t, bytes, e.bytes.used.Load(), "bytes in the ledger")
+	require.True(t, e.collecting.TryLock(), "collecting is locked")
+	e.collecting.Unlock()
+	require.True(t, e.resizing.TryLock(), "resizing is locked")
+	e.resizing.Unlock()
+	require.Equal(t, int64(len(c.loads.current)), c.loads.pending.Load())
+}
+
+// checkShards walks all shards of c, which others may be using, and returns what
+// they hold.
+func checkShards[K comparable, V any](t testing.TB, c *Cache[K, V]) (entries, bytes int64) {
+	t.Helper()
+	e := c.engine
+	r := e.lockAll()
+	defer func() {
+		for i := range r.shards {
+			r.shards[i].mu.Unlock()
+		}
+	}()
+	bytes = e.base
+	for i := range r.shards {
+		s := &r.shards[i]
+		used := checkShard(t, e, s, uint64(i))
+		checkShardPolicy(t, s, used)
+		entries += int64(len(used))
+		bytes += s.fixed + s.held
+	}
+	require.LessOrEqual(t, entries, e.entries.used.Load(), "more entries than were taken")
+	require.LessOrEqual(t, bytes, e.bytes.used.Load(), "more bytes than were taken")
+	return entries, bytes
+}
+
+// checkShardPolicy compares what the policy knows with the slots in use.
+func checkShardPolicy[K comparable, V any](t testing.TB, s *shard[K, V], used map[uint32]bool) {
+	t.Helper()
+	queued := map[uint32]bool{}
+	for _, q := range []*queue{&s.policy.small, &s.policy.main} {
+		for i := q.head; i != none; i = s.policy.links[i].next {
+			require.False(t, queued[i], "slot %d is queued twice", i)
+			queued[i] = true
+		}
+	}
+	require.Equal(t, len(used), len(queued))
+	for i := range used {
+		require.True(t, queued[i], "slot %d is not queued", i)
+	}
+}
+
+func checkShard[K comparable, V any](t testing.TB, e *engine[K, V], s *shard[K, V], number uint64) (used map[uint32]bool) {
+	t.Helper()
+	used = map[uint32]bool{}
+	require.Equal(t, e.slabBytes(s.slots()), s.fixed)
+	b := s.slab.Load()
+	if b == nil {
+		require.Zero(t, s.live+int(s.made)+int(s.free)+int(s.held))
+		return used
+	}
+
+	free := map[uint32]bool{}
+	for i := s.free; i != 0; i = b.slots[i-1].nextFree() {
+		require.False(t, free[i-1], "slot %d is free twice", i-1)
+		free[i-1] = true
+	}
+	var held int64
+	for i := range b.slots {
+		sl, i := &b.slots[i], uint32(i)
+		switch sl.head.Load() & stateMask {
+		case stateLive:
+			require.Less(t, i, s.made)
+			used[i] = true
+			held += s.costOf(i)
+			d := deadlineOf(sl.meta.Load())
+			for level, at := 0, i; level < len(s.expiry.levels); level++ {
+				at >>= fanoutShift
+				require.LessOrEqual(t, s.expiry.levels[level][at], d, "slot %d, level %d", i, level)
+			}
+			if key := sl.key.v; key == key {
+				h := hashOf(&e.hasher, &key)
+				require.Equal(t, uint32(h), uint32(sl.head.Load()))
+				require.Equal(t, number, h>>32&e.mask, "slot %d is of another shard", i)
+				var val cell[V]
+				f, ok := e.find(s, uint32(h), &key, &val)
+				require.True(t, ok, "slot %d is not found", i)
+				require.Equal(t, i, f.at, "two slots for one key")
+			}
+			if e.idle != 0 {
+				require.GreaterOrEqual(t, b.hard[i].Load(), d)
+			}
+		case stateFree:
+			require.Equal(t, i < s.made, free[i], "slot %d, %d made", i, s.made)
+			require.Zero(t, s.costOf(i))
+			requireNoPointers(t, unsafe.Pointer(&sl.key), &e.keyPlan)
+			requireNoPointers(t, unsafe.Pointer(&sl.val), &e.valPlan)
+		default:
+			require.Fail(t, "a slot is busy")
+		}
+	}
+	require.Equal(t, s.live, len(used))
+	require.Equal(t, int(s.made), len(used)+len(free))
+	require.Equal(t, held, s.held)
+	checkIndex(t, b, used)
+	return used
+}
+
+// checkIndex requires that the index names each slot in use once and no other, and
+// that the overflow counts are exact.
+func checkIndex[K comparable, V any](t testing.TB, b *slab[K, V], used map[uint32]bool) {
+	t.Helper()
+	named := map[uint32]bool{}
+	overflow := make([]uint64, len(b.buckets))
+	for i := range b.buckets {
+		bk := &b.buckets[i]
+		for cell := range bucketCells {
+			word, shift := bk.low.Load(), cell*8
+			if cell >= 8 {
+				word, shift = bk.high.Load(), (cell-8)*8
+			}
+			tag := word >> shift & 0xff
+			if tag == 0 {
+				continue
+			}
+			at := bk.slot[cell].Load()
+			require.True(t, used[at] && !named[at], "slot %d: used %v, named %v", at, used[at], named[at])
+			named[at] = true
+			h := uint32(b.slots[at].head.Load())
+			require.Equal(t, tagOf(h), tag)
+			for j := homeOf(h, len(b.buckets)); j != uint64(i); j = (j + 1) % uint64(len(b.buckets)) {
+				overflow[j]++
+			}
+		}
+	}
+	require.Len(t, named, len(used))
+	for i := range b.buckets {
+		require.Equal(t, overflow[i], b.buckets[i].high.Load()>>32, "overflow of bucket %d", i)
+	}
+}
+
+func requireNoPointers(t testing.TB, at unsafe.Pointer, l *wordPlan) {
+	t.Helper()
+	for i := range l.words {
+		if l.hasPointers() && l.ptrs[i/64]>>(i%64)&1 != 0 {
+			require.Zero(t, *(*uintptr)(unsafe.Add(at, uintptr(i)*wordSize)), "a vacant slot holds a pointer")
+		}
+	}
+}
