@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,23 +18,42 @@ import (
 type hits struct {
 	traces   string // directory; empty: made-up traces
 	accesses int    // of a made-up trace
-	wait     bool
 	workers  int
 	large    int // rows with this capacity and more count in the mean
 }
 
-func newHits() *hits { return &hits{accesses: 400_000, wait: true, workers: 2, large: 100} }
+func newHits() *hits { return &hits{accesses: 400_000, workers: 2, large: 100} }
 
 func (h *hits) name() string { return "hits" }
 
 func (h *hits) flags(set *flag.FlagSet) {
 	set.StringVar(&h.traces, "traces", "", "hits: read *.txt and *.txt.gz of this `directory`, one access a line: key, or key and size")
-	set.BoolVar(&h.wait, "wait", h.wait, "hits: after each Set let a cache finish the maintenance that it puts off")
 	set.IntVar(&h.workers, "workers", h.workers, "hits: `number` of rows replayed at a time")
 }
 
 // shares are the capacities: hundredths of the distinct keys, or of their bytes.
 var shares = []int64{1, 5, 10, 25}
+
+// A contender is a peer, as it comes or waited for.
+type contender struct {
+	peer.Peer[uint64, uint32]
+	wait bool // after each Set, until it has done the maintenance that it puts off
+}
+
+// waited is what the name of a contender ends in that is waited for.
+const waited = ", waited"
+
+// contenders returns the peers, and those that put off maintenance a second time.
+func contenders(peers []peer.Peer[uint64, uint32]) (list []contender) {
+	for _, p := range peers {
+		list = append(list, contender{Peer: p})
+		if p.Modes&peer.Defers != 0 {
+			p.Name += waited
+			list = append(list, contender{Peer: p, wait: true})
+		}
+	}
+	return list
+}
 
 // A replay is one row: a trace at a capacity.
 type replay struct {
@@ -54,8 +74,8 @@ func (h *hits) run(e *env) error {
 			return err
 		}
 	}
-	byEntries := choose(e, peer.Numbers[uint32](), peer.ByEntries)
-	byBytes := choose(e, peer.All[uint64, uint32](), peer.ByBytes)
+	byEntries := contenders(choose(e, peer.Numbers[uint32](), peer.ByEntries))
+	byBytes := contenders(choose(e, peer.All[uint64, uint32](), peer.ByBytes))
 	var rows, sized []*replay
 	for i := range traces {
 		t := &traces[i]
@@ -80,7 +100,7 @@ func (h *hits) run(e *env) error {
 	return h.drawShares(e, rows, names(byEntries))
 }
 
-func names[K peer.Key, V any](peers []peer.Peer[K, V]) (list []string) {
+func names(peers []contender) (list []string) {
 	for _, p := range peers {
 		list = append(list, p.Name)
 	}
@@ -88,7 +108,7 @@ func names[K peer.Key, V any](peers []peer.Peer[K, V]) (list []string) {
 }
 
 // replayAll replays all rows, some at a time.
-func (h *hits) replayAll(m *meter, rows []*replay, peers []peer.Peer[uint64, uint32]) error {
+func (h *hits) replayAll(m *meter, rows []*replay, peers []contender) error {
 	work := make(chan *replay)
 	errs := make([]error, h.workers)
 	var group sync.WaitGroup
@@ -107,9 +127,9 @@ func (h *hits) replayAll(m *meter, rows []*replay, peers []peer.Peer[uint64, uin
 	return errors.Join(errs...)
 }
 
-func (h *hits) replay(m *meter, row *replay, peers []peer.Peer[uint64, uint32]) error {
+func (h *hits) replay(m *meter, row *replay, peers []contender) error {
 	for _, p := range peers {
-		score, most, err := h.through(row, p)
+		score, most, err := through(row, p)
 		if err != nil {
 			return fmt.Errorf("%s at %d: %s: %w", row.trace.Name, row.capacity, p.Name, err)
 		}
@@ -125,7 +145,7 @@ func (h *hits) replay(m *meter, row *replay, peers []peer.Peer[uint64, uint32]) 
 
 // through replays a row through a cache, and looks how many entries it holds after
 // each Set, or after each hundredth if it is large. The value of an entry is its size.
-func (h *hits) through(row *replay, p peer.Peer[uint64, uint32]) (score trace.Score, most int, err error) {
+func through(row *replay, p contender) (score trace.Score, most int, err error) {
 	limits := peer.Limits[uint64, uint32]{TTL: 24 * time.Hour}
 	if row.byBytes {
 		limits.Bytes, limits.Measure = row.capacity, true
@@ -155,7 +175,7 @@ func (h *hits) through(row *replay, p peer.Peer[uint64, uint32]) (score trace.Sc
 			continue
 		}
 		s.Set(key, size)
-		if h.wait {
+		if p.wait {
 			s.Settle()
 		}
 		if sets++; sets%look == 0 {
@@ -167,11 +187,10 @@ func (h *hits) through(row *replay, p peer.Peer[uint64, uint32]) (score trace.Sc
 
 func (h *hits) reportEntries(e *env, rows []*replay, peers []string) {
 	fmt.Fprintf(e.out, "## Hit ratio\n\n")
-	fmt.Fprintf(e.out, "Reads that hit, in per cent, at capacities of %v %% of the distinct keys; each cache is driven by one goroutine with Get and, on\na miss, Set. ", shares)
-	if h.wait {
-		fmt.Fprintf(e.out, "After each Set, otter is told to clean up, and theine and ristretto are waited for, so that\nall are compared at equal size, as far as they can. ")
-	}
-	fmt.Fprintf(e.out, "A star marks a row in which the cache held more than the bound.\nLRU is a plain simulation, Belady the optimum that knows the future.\n\n")
+	fmt.Fprintf(e.out, "Reads that hit, in per cent, at capacities of %v %% of the distinct keys; each cache is driven by one goroutine\n", shares)
+	fmt.Fprintf(e.out, "with Get and, on a miss, Set. A star marks a row in which the cache was seen to hold more than the bound. Those that put maintenance\n")
+	fmt.Fprintf(e.out, "off come a second time, waited for after each Set: otter by CleanUp, theine and ristretto by Wait. LRU is a plain simulation,\n")
+	fmt.Fprintf(e.out, "Belady the optimum that knows the future; the last column is the distance to the best of all that kept the bound.\n\n")
 	tab := table{header: append(append([]string{"trace", "capacity"}, peers...), "LRU", "Belady", "ours - best")}
 	var all, large []*replay
 	for _, row := range rows {
@@ -256,10 +275,13 @@ func (h *hits) reportBytes(e *env, rows []*replay, peers []string) {
 	tab.print(e.out)
 }
 
-// drawShares draws the mean over the traces at each capacity.
+// drawShares draws the mean over the traces at each capacity, of each peer as it comes.
 func (h *hits) drawShares(e *env, rows []*replay, peers []string) error {
 	lines := chart.Lines{Title: "Hit ratio, in per cent", Note: "Mean over the traces, by capacity as a share of the distinct keys. Higher is better."}
 	for i, name := range append(append([]string{}, peers...), "LRU", "clairvoyant") {
+		if strings.HasSuffix(name, waited) {
+			continue
+		}
 		line := chart.Line{Label: name, Ours: name == peer.Ours}
 		for _, share := range shares {
 			var some []*replay

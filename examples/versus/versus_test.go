@@ -87,12 +87,15 @@ func TestMemoryHasAllRows(t *testing.T) {
 }
 
 func TestHitsHasAllRows(t *testing.T) {
-	out := tiny(t, &hits{accesses: 4000, wait: true, workers: 2, large: 10}, "hits.svg")
+	out := tiny(t, &hits{accesses: 4000, workers: 2, large: 10}, "hits.svg")
 	for _, tr := range trace.Synthetic(4000) {
 		requireRows(t, len(shares), out, tr.Name)
 	}
 	for _, p := range peer.Numbers[uint32]() {
 		requireRows(t, 1, out, p.Name)
+	}
+	for _, name := range []string{"otter", "theine", "ristretto"} {
+		requireRows(t, 1, out, name+waited)
 	}
 	requireRows(t, 1, out, "mean, capacity >= 10")
 	require.Regexp(t, `\| bounded +\| +0 \|`, out, "ours held more than its bound")
@@ -145,7 +148,7 @@ func TestThroughReplaysAsTheSimulatorDoes(t *testing.T) {
 		if p.Name != "hashicorp" && p.Name != "ttlcache" { // the two that are LRU without shards
 			continue
 		}
-		score, most, err := (&hits{wait: true}).through(row, p)
+		score, most, err := through(row, contender{Peer: p})
 		require.NoError(t, err)
 		require.Equal(t, trace.Score{Hits: 2, Accesses: 6, HitBytes: 2, Bytes: 6}, score, p.Name)
 		require.Equal(t, tr.LRU(2, false), score, p.Name)

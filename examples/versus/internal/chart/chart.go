@@ -72,16 +72,20 @@ func (c Bars) WriteTo(w io.Writer) (int64, error) {
 	if most > 0 {
 		scale = (width - labelWidth - textWidth) / most
 	}
+	mark := labelWidth + scale*c.Mark
+	if c.Mark > 0 {
+		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", mark, mark, head-4, height-8)
+	}
 	for i, bar := range c.Bars {
 		y := head + i*rowHeight
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, labelWidth-8, y+15, escape(bar.Label))
 		length := scale * bar.Value
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, bar.Class, labelWidth, y+3, length, rowHeight-6)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`+"\n", labelWidth+length+6, y+15, escape(bar.Text))
-	}
-	if c.Mark > 0 {
-		x := labelWidth + scale*c.Mark
-		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x, x, head-4, height-8)
+		x := labelWidth + length
+		if x < mark && x+textWidth > mark {
+			x = mark // so that the mark does not strike the text through
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`+"\n", x+6, y+15, escape(bar.Text))
 	}
 	return end(&b, w)
 }

@@ -55,12 +55,13 @@ type Peer[K Key, V any] struct {
 	New   func(Limits[K, V]) (Store[K, V], error)
 }
 
-// Modes says by what a cache can be bounded.
+// Modes says by what a cache can be bounded, and whether it puts off a part of its work.
 type Modes uint8
 
 const (
 	ByEntries Modes = 1 << iota
 	ByBytes
+	Defers // Settle waits for something
 )
 
 // Ours is the name of the cache that the others are compared with.
@@ -70,9 +71,9 @@ const Ours = "bounded"
 func All[K Key, V any]() []Peer[K, V] {
 	return []Peer[K, V]{
 		{Ours, "github.com/ministryfinder/bounded", ByEntries | ByBytes, newBounded[K, V]},
-		{"otter", "github.com/maypok86/otter/v2", ByEntries | ByBytes, newOtter[K, V]},
-		{"theine", "github.com/Yiling-J/theine-go", ByEntries | ByBytes, newTheine[K, V]},
-		{"ristretto", "github.com/dgraph-io/ristretto/v2", ByEntries | ByBytes, newRistretto[K, V]},
+		{"otter", "github.com/maypok86/otter/v2", ByEntries | ByBytes | Defers, newOtter[K, V]},
+		{"theine", "github.com/Yiling-J/theine-go", ByEntries | ByBytes | Defers, newTheine[K, V]},
+		{"ristretto", "github.com/dgraph-io/ristretto/v2", ByEntries | ByBytes | Defers, newRistretto[K, V]},
 		{"phuslu", "github.com/phuslu/lru", ByEntries, newPhuslu[K, V]},
 		{"freelru", "github.com/elastic/go-freelru", ByEntries, newFreelru[K, V]},
 		{"hashicorp", "github.com/hashicorp/golang-lru/v2", ByEntries, newHashicorp[K, V]},
