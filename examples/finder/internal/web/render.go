@@ -1,0 +1,118 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/store"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// Each page is the layout with one template of its own.
+var pages = parsePages("quiz", "results", "message", "sign-in", "dashboard", "ministries", "ministry", "submissions")
+
+func parsePages(names ...string) map[string]*template.Template {
+	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"questions": catalog.Questions,
+		"add":       func(a, b int) int { return a + b },
+		"has":       slices.Contains[[]string],
+		"bytes":     func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+		"comma":     func(n int) string { return humanize.Comma(int64(n)) },
+		"ago":       func(t time.Time) string { return humanize.Time(t) },
+		"label":     label,
+		"sparkline": sparkline,
+		"bar":       bar,
+		"columns":   columns,
+	}).ParseFS(templateFiles, "templates/layout.html", "templates/charts.html"))
+	pages := make(map[string]*template.Template, len(names))
+	for _, name := range names {
+		clone := template.Must(layout.Clone())
+		pages[name] = template.Must(clone.ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return pages
+}
+
+// label returns the words that the page has for an answer.
+func label(question, value string) string {
+	for _, q := range catalog.Questions() {
+		if o, ok := q.Option(value); ok && q.Name == question {
+			return o.Label
+		}
+	}
+	return value
+}
+
+// A view is what the layout needs besides the page's own data.
+type view struct {
+	Title string
+	Admin bool   // show the administrator's navigation
+	Here  string // the path that the navigation marks
+	Data  any
+}
+
+// render answers with a page. It is made as a whole before the first byte goes out, so that an error is not half a page.
+func (s *Site) render(w http.ResponseWriter, status int, name string, v view) error {
+	var body bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&body, "layout.html", v); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, _ = body.WriteTo(w) // whoever went away misses nothing
+	return nil
+}
+
+// page turns an error of h into a page that says what went wrong, and counts it.
+func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(s, w, r)
+		var wrong *catalog.Error
+		var tooLong *http.MaxBytesError
+		switch {
+		case err == nil:
+		case errors.As(err, &wrong):
+			s.fail(w, r, http.StatusBadRequest, "That could not be used: "+wrong.Error()+".")
+		case errors.As(err, &tooLong):
+			s.fail(w, r, http.StatusRequestEntityTooLarge, "That was too long.")
+		case errors.Is(err, store.ErrNotFound):
+			s.fail(w, r, http.StatusNotFound, "There is no such ministry.")
+		case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+			// The visitor went away; nobody reads an answer.
+		default:
+			s.trouble(r, err)
+			s.fail(w, r, http.StatusServiceUnavailable, "Something is not working just now. Please try again in a minute.")
+		}
+	})
+}
+
+// trouble counts and logs an error that is not the visitor's.
+func (s *Site) trouble(r *http.Request, err error) {
+	kind := "internal"
+	if errors.Is(err, context.DeadlineExceeded) {
+		kind = "timeout"
+	}
+	s.Monitor.Error(kind)
+	s.Logger.Error("request failed", "route", r.Pattern, "kind", kind, "error", err)
+}
+
+// fail answers with a page that is a message.
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, message string) {
+	if err := s.render(w, status, "message", view{Title: http.StatusText(status), Data: message}); err != nil {
+		s.Logger.Error("rendering failed", "route", r.Pattern, "error", err)
+		http.Error(w, message, status)
+	}
+}

@@ -1,0 +1,147 @@
+// Package web is what a browser and curl see: the quiz, its API, and the rooms of the administrator.
+//
+// All pages work without JavaScript. No page has a script or a style inside it, so the content security policy
+// allows none.
+package web
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
+	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
+	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
+	"github.com/ministryfinder/bounded/examples/finder/internal/store"
+)
+
+// maxBody is how long the body of a request may be, in bytes: several times the longest form of a ministry.
+const maxBody = 64 << 10
+
+// A Store keeps ministries and submissions.
+type Store interface {
+	Ministries(context.Context) ([]catalog.Ministry, error)
+	Ministry(ctx context.Context, key string) (catalog.Ministry, error)
+	UpdateMinistry(context.Context, catalog.Ministry) error
+	SetMinistryActive(ctx context.Context, key string, active bool) error
+
+	SaveSubmission(context.Context, store.Submission) error
+	CountSubmissions(context.Context) (int, error)
+	RecentSubmissions(ctx context.Context, limit int) ([]store.Submission, error)
+	SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error)
+}
+
+// A Site answers requests. Its fields must be set before Handler is called, and not changed afterwards.
+type Site struct {
+	Store   Store
+	Matcher *quiz.Matcher
+	Monitor *monitor.Monitor
+	Auth    *auth.Auth
+	Logger  *slog.Logger
+}
+
+//go:embed static
+var static embed.FS
+
+// A route is a pattern of the mux with its handler.
+type route struct {
+	pattern string
+	handler func(*Site) http.Handler
+}
+
+func page(h func(*Site, http.ResponseWriter, *http.Request) error) func(*Site) http.Handler {
+	return func(s *Site) http.Handler { return s.page(h) }
+}
+
+// private is page for who has signed in; others are sent to the door.
+func private(h func(*Site, http.ResponseWriter, *http.Request) error) func(*Site) http.Handler {
+	return func(s *Site) http.Handler { return s.Auth.Load(s.Auth.Require(s.page(h), "/admin/sign-in")) }
+}
+
+// door is page for who may or may not have signed in.
+func door(h func(*Site, http.ResponseWriter, *http.Request) error) func(*Site) http.Handler {
+	return func(s *Site) http.Handler { return s.Auth.Load(s.page(h)) }
+}
+
+var routes = []route{
+	{"GET /{$}", page((*Site).quizPage)},
+	{"POST /results", page((*Site).submitForm)},
+	{"GET /results", page((*Site).resultsPage)},
+	{"POST /api/match", func(s *Site) http.Handler { return http.HandlerFunc(s.matchAPI) }},
+
+	{"GET /api/health", func(s *Site) http.Handler { return http.HandlerFunc(s.Monitor.Health) }},
+	{"GET /api/memory-status", func(s *Site) http.Handler { return http.HandlerFunc(s.Monitor.MemoryStatus) }},
+	{"GET /api/metrics", func(s *Site) http.Handler { return s.Monitor.Metrics() }},
+	{"GET /metrics", func(s *Site) http.Handler { return s.Monitor.Prometheus() }},
+
+	{"GET /admin/sign-in", door((*Site).signInPage)},
+	{"POST /admin/sign-in", door((*Site).signIn)},
+	{"POST /admin/sign-out", door((*Site).signOut)},
+	{"GET /admin", private((*Site).dashboard)},
+	{"GET /admin/ministries", private((*Site).ministriesPage)},
+	{"GET /admin/ministries/{key}", private((*Site).ministryPage)},
+	{"POST /admin/ministries/{key}", private((*Site).saveMinistry)},
+	{"POST /admin/ministries/{key}/active", private((*Site).activateMinistry)},
+	{"GET /admin/submissions", private((*Site).submissionsPage)},
+	{"POST /admin/unlock", private((*Site).unlock)},
+
+	{"GET /static/", func(*Site) http.Handler { return staticFiles() }},
+}
+
+// Routes returns the patterns of all routes, for the metrics.
+func Routes() []string {
+	patterns := make([]string, len(routes))
+	for i, r := range routes {
+		patterns[i] = r.pattern
+	}
+	return patterns
+}
+
+// Handler returns the whole site.
+func (s *Site) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.Handle(r.pattern, r.handler(s))
+	}
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusForbidden, "This form was sent from another site, so it was not used.")
+	}))
+	return headers(limitBody(protection.Handler(s.Monitor.Middleware(mux))))
+}
+
+// headers sets what every answer carries.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func staticFiles() http.Handler {
+	dir, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	files := http.StripPrefix("/static/", http.FileServerFS(dir))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		files.ServeHTTP(w, r)
+	})
+}
