@@ -44,5 +44,8 @@ func roundUp(n int64, pointers bool) int64 {
 	if n > largestClass {
 		return (n + 8191) &^ 8191
 	}
+	if n == 0 {
+		return 0
+	}
 	return int64(classes()[(n+7)/8])
 }

@@ -170,7 +170,10 @@ func (c *Cache[K, V]) finish(key K, l *loading[V], result *write[K, V]) {
 	}
 	delete(ls.current, key)
 	ls.pending.Store(int64(len(ls.current)))
-	if result != nil {
+	if result == nil {
+		return
+	}
+	if _, ok := c.Peek(key); !ok { // what is there was set meanwhile, by a Set that began before the load
 		c.put(result)
 	}
 }

@@ -1,0 +1,164 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/cache"
+)
+
+// watch looks at the bounds of c until stop is called, which returns what it saw
+// that should not be, and how often it looked.
+func watch[K comparable, V any](c *cache.Cache[K, V], maxEntries int, maxBytes int64) (stop func() (wrong string, looks int)) {
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	var wrong string
+	var looks int
+	wg.Go(func() {
+		for ; !done.Load(); looks++ {
+			// The bound is read on both sides: a Resize may come between.
+			before, beforeBytes := c.MaxEntries(), c.MaxBytes()
+			n, bytes := c.Len(), c.Bytes()
+			after, afterBytes := c.MaxEntries(), c.MaxBytes()
+			switch {
+			case maxEntries > 0 && n > maxEntries, maxBytes > 0 && bytes > maxBytes,
+				before > 0 && before == after && n > before,
+				beforeBytes > 0 && beforeBytes == afterBytes && bytes > beforeBytes:
+				wrong = fmt.Sprintf("%d entries in %d bytes, bounds %d (%d) and %d (%d)", n, bytes, before, maxEntries, beforeBytes, maxBytes)
+			}
+		}
+	})
+	return func() (string, int) {
+		done.Store(true)
+		wg.Wait()
+		return wrong, looks
+	}
+}
+
+func TestBoundsHoldAtEveryInstant(t *testing.T) {
+	for _, bounds := range []struct {
+		entries int
+		bytes   int64
+	}{
+		{1, 0}, {16, 0}, {500, 0}, {10_000, 0}, {0, 64 << 10}, {0, 1 << 20}, {0, 50 << 20}, {500, 1 << 20}, {1, 64 << 10},
+	} {
+		t.Run(fmt.Sprintf("entries=%d/bytes=%d", bounds.entries, bounds.bytes), func(t *testing.T) {
+			c := newCache(t, cache.Config[int, []byte]{
+				MaxEntries: bounds.entries, MaxBytes: bounds.bytes,
+				Size: func(_ int, v []byte) int64 { return int64(cap(v)) },
+			})
+			base := c.Bytes()
+			blob := make([]byte, max(bounds.bytes/2, 4<<10))
+			stop := watch(c, bounds.entries, bounds.bytes)
+			var wg sync.WaitGroup
+			deadline := time.Now().Add(150 * time.Millisecond)
+			for w := range 8 {
+				wg.Go(func() {
+					r := rand.New(rand.NewPCG(uint64(w), 1))
+					keys := max(4, 2*bounds.entries)
+					if bounds.entries == 0 {
+						keys = 5000
+					}
+					for n := 0; n%64 != 0 || time.Now().Before(deadline); n++ {
+						size := r.IntN(64)
+						switch r.IntN(100) {
+						case 0:
+							size = r.IntN(len(blob))
+						case 1, 2, 3:
+							size = r.IntN(4 << 10)
+						}
+						k, v := r.IntN(keys), blob[:size:size]
+						switch op := r.IntN(1000); {
+						case op < 700:
+							c.Set(k, v)
+						case op < 800: // grow in place
+							old, _ := c.Get(k)
+							grown := min(2*cap(old)+1, len(blob))
+							c.Set(k, blob[:grown:grown])
+						case op < 850:
+							c.SetTTL(k, v, time.Duration(r.IntN(1000))*time.Microsecond)
+						case op < 900:
+							c.Delete(k)
+						case op < 990:
+							_, _ = c.GetOrLoad(context.Background(), k, func(context.Context, int) ([]byte, error) { return v, nil })
+						case op < 993:
+							c.Shrink(r.Float64() / 4)
+						case op < 994:
+							c.Clear()
+						case op < 998:
+							c.Sweep()
+						case bounds.entries != 1:
+							d := int64(1 + r.IntN(2))
+							_ = c.Resize(bounds.entries/int(d), bounds.bytes/d)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			wrong, looks := stop()
+			require.Empty(t, wrong)
+			require.NotZero(t, looks)
+			c.Clear()
+			require.Zero(t, c.Len())
+			require.Equal(t, base, c.Bytes())
+		})
+	}
+}
+
+func TestAllEntriesOfABoundAreUsable(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 16, 500, 1024, 4096, 10_000, 100_000} {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: n})
+		for i := range n {
+			c.Set(i, i)
+		}
+		require.Equal(t, n, c.Len())
+		require.Zero(t, c.Stats().Evicted)
+		for i := range n {
+			require.True(t, has(c, i))
+		}
+		for i := range n {
+			c.Set(-1-i, i)
+			if c.Len() != n {
+				require.Equal(t, n, c.Len(), "after %d newcomers", i)
+			}
+		}
+		require.EqualValues(t, n, c.Stats().Evicted)
+	}
+}
+
+func TestHugeAndSmallValuesMakeRoomForEachOther(t *testing.T) {
+	const bound = 50 << 20
+	c := newCache(t, cache.Config[int, []byte]{MaxBytes: bound, Size: func(_ int, v []byte) int64 { return int64(cap(v)) }})
+	stop := watch(c, 0, bound)
+	blob := make([]byte, bound)
+	for round := range 3 {
+		for i := range 300_000 {
+			require.True(t, c.Set(i, blob[:200:200]))
+		}
+		require.Greater(t, c.Len(), 100_000)
+		huge := blob[: 49<<20 : 49<<20]
+		require.True(t, c.Set(-1-round, huge), "nothing else would have to stay")
+		v, ok := c.Get(-1 - round)
+		require.True(t, ok)
+		require.Len(t, v, len(huge))
+	}
+	var wg sync.WaitGroup
+	for w := range 4 { // each needs all the room
+		wg.Go(func() {
+			for i := range 20 {
+				c.Set(w*100+i, blob[:40<<20:40<<20])
+				c.Set(w*100+i+50, blob[:200:200])
+			}
+		})
+	}
+	wg.Wait()
+	wrong, _ := stop()
+	require.Empty(t, wrong)
+}
