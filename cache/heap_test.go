@@ -1,0 +1,107 @@
+package cache_test
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"weak"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/cache"
+)
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+type record struct {
+	id   int
+	name string
+	tags [3]int
+}
+
+func TestHeapGrowsByNoMoreThanBytes(t *testing.T) {
+	word := func(n int) string { return strings.Repeat("x", n) }
+	for _, size := range []int{3, 100, 10_000, 1_000_000} {
+		heapOf(t, "string", size, word)
+		heapOf(t, "bytes", size, func(n int) []byte { return bytes.Repeat([]byte{1}, n) })
+		heapOf(t, "any", size, func(n int) any { return word(n) })
+		heapOf(t, "struct", size, func(n int) record { return record{name: word(n)} })
+		heapOf(t, "pointer", size, func(n int) *record { return &record{name: word(n)} })
+		heapOf(t, "map", size, func(n int) map[string]int { return map[string]int{word(n): 1} })
+		heapOf(t, "strings", size, func(n int) []string { return []string{word(n), "a"} })
+	}
+	heapOf(t, "int", 8, func(n int) int { return n })
+}
+
+func heapOf[V any](t *testing.T, name string, size int, value func(int) V) {
+	for _, bound := range []int64{1 << 20, 50 << 20} {
+		if size <= 100 && bound > 1<<20 {
+			continue // half a million entries: too slow for every run
+		}
+		t.Run(fmt.Sprintf("%s/size=%d/bound=%d", name, size, bound), func(t *testing.T) {
+			before := heap()
+			c := newCache(t, cache.Config[int, V]{MaxBytes: bound})
+			n := int(bound)/(size+50)*5/4 + 2
+			for i := range n {
+				c.Set(i, value(size))
+			}
+			grown := heap() - before
+			t.Logf("heap %.2f of MaxBytes, %.2f of Bytes", float64(grown)/float64(bound), float64(grown)/float64(c.Bytes()))
+			const other = 64 << 10 // of the test itself, and of the runtime
+			require.LessOrEqual(t, grown, c.Bytes()+other)
+			for i := range n {
+				if i%2 == 0 {
+					c.Delete(i)
+				}
+			}
+			require.LessOrEqual(t, heap()-before, c.Bytes()+other)
+			c.Shrink(0.5)
+			require.LessOrEqual(t, heap()-before, c.Bytes()+other)
+			c.Clear()
+			require.LessOrEqual(t, heap()-before, c.Bytes()+other)
+			require.Less(t, c.Bytes(), int64(32<<10))
+		})
+	}
+}
+
+func TestWhatIsGoneIsCollected(t *testing.T) {
+	for name, remove := range map[string]func(c *cache.Cache[int, *record]){
+		"deleted":  func(c *cache.Cache[int, *record]) { c.Delete(1) },
+		"replaced": func(c *cache.Cache[int, *record]) { c.Set(1, &record{}) },
+		"evicted":  func(c *cache.Cache[int, *record]) { c.Shrink(1) },
+		"cleared":  func(c *cache.Cache[int, *record]) { c.Clear() },
+		"expired":  func(c *cache.Cache[int, *record]) { v, _ := c.Peek(1); c.SetTTL(1, v, 1); c.Sweep() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t, cache.Config[int, *record]{MaxEntries: 8})
+			v := &record{name: "a"}
+			w := weak.Make(v)
+			c.Set(1, v)
+			v = nil
+			runtime.GC()
+			require.NotNil(t, w.Value())
+			remove(c)
+			runtime.GC()
+			require.Nil(t, w.Value())
+			runtime.KeepAlive(c)
+		})
+	}
+}
+
+func TestDroppedCacheIsCollected(t *testing.T) {
+	w := func() weak.Pointer[cache.Cache[int, int]] {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
+		c.SetTTL(1, 1, 1<<40) // its clock runs
+		return weak.Make(c)
+	}()
+	runtime.GC()
+	require.Nil(t, w.Value())
+}
