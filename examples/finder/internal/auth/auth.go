@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
@@ -70,17 +71,18 @@ func New(c Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	manager := scs.New()
-	if old, ok := manager.Store.(interface{ StopCleanup() }); ok {
-		old.StopCleanup() // scs.New has started a goroutine for a store that nobody uses
+	// Not scs.New: that starts a goroutine for a store of its own.
+	manager := &scs.SessionManager{
+		Lifetime: sessionLifetime, IdleTimeout: sessionIdle,
+		Store: sessions, HashTokenInStore: true, Codec: scs.GobCodec{},
+		ErrorFunc: func(w http.ResponseWriter, _ *http.Request, err error) {
+			slog.Error("session", "error", err)
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		},
+		Cookie: scs.SessionCookie{
+			Name: "finder", Path: "/admin", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: c.SecureCookies, Persist: true,
+		},
 	}
-	manager.Store = sessions
-	manager.Lifetime, manager.IdleTimeout = sessionLifetime, sessionIdle
-	manager.HashTokenInStore = true
-	manager.Cookie.Name = "finder"
-	manager.Cookie.Path = "/admin"
-	manager.Cookie.SameSite = http.SameSiteStrictMode
-	manager.Cookie.Secure = c.SecureCookies
 	return &Auth{
 		Sessions: sessions, Tracker: tracker,
 		user: c.User, hash: hash, trusted: c.Trusted, manager: manager, hashing: make(chan struct{}, hashers),

@@ -61,10 +61,7 @@ func (t *Tracker) begin(addr netip.Addr, now time.Time) (attempt, error) {
 	if wait := r.until.Sub(now); wait > 0 {
 		return attempt{}, &LockedError{RetryAfter: wait}
 	}
-	r.drop(now)
-	if r.n == maxFailures { // a lock-out that has ended before the window; it cannot, with these constants
-		r.n = 0
-	}
+	r.drop(now) // leaves room: a full record was locked for longer than the window
 	r.failures[r.n] = now
 	r.n++
 	keep := window
@@ -94,6 +91,10 @@ func (a attempt) cancel() {
 	if i := slices.IndexFunc(r.failures[:r.n], a.at.Equal); i >= 0 {
 		r.n = len(slices.Delete(r.failures[:r.n], i, i+1))
 		r.until = time.Time{}
+		if r.n == 0 {
+			a.tracker.records.Delete(a.key)
+			return
+		}
 		a.tracker.records.SetTTL(a.key, r, window)
 	}
 }
