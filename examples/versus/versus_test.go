@@ -156,6 +156,18 @@ func TestThroughReplaysAsTheSimulatorDoes(t *testing.T) {
 	}
 }
 
+func TestHitsComparesWithTheBestThatKeptItsBound(t *testing.T) {
+	score := func(hits int) trace.Score { return trace.Score{Hits: hits, Accesses: 100} }
+	row := &replay{
+		trace: &trace.Trace{Name: "t"}, capacity: 10,
+		scores: []trace.Score{score(50), score(70), score(60), score(40), score(90)},
+		most:   []int{10, 11, 10}, // the last two scores are those of the simulations
+	}
+	want := []string{"t", "10", "50.00", "70.00*", "60.00", "40.00", "90.00", "-10.00"}
+	require.Equal(t, want, (&hits{}).cells(row))
+	require.Equal(t, []float64{50, 70, 60, 40, 90}, means([]*replay{row, row}))
+}
+
 func TestRunSaysWhatWasMeasuredOnWhat(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run([]string{"bound", "-for", "1ms", "-peers", "phuslu"}, &out, io.Discard))

@@ -69,25 +69,19 @@ func (t Trace) LRU(capacity int64, byBytes bool) (s Score) {
 func (t Trace) Belady(capacity int) (s Score) {
 	next := t.nextUses()
 	held := make([]bool, t.Distinct)
-	current := make([]int, t.Distinct) // when each key is asked for next
 	used := 0
-	var farthest uses
+	var farthest uses // of what is held; also uses that are past, which never come to the top
 	for i, key := range t.Keys {
 		s.Count(1, held[key])
-		current[key] = next[i]
+		heap.Push(&farthest, use{next[i], key})
 		if held[key] {
-			heap.Push(&farthest, use{next[i], key})
 			continue
 		}
 		held[key] = true
 		used++
-		heap.Push(&farthest, use{next[i], key})
-		for used > capacity {
-			u := heap.Pop(&farthest).(use)
-			if held[u.key] && current[u.key] == u.at { // else it was asked for since, and has a later use in the heap
-				held[u.key] = false
-				used--
-			}
+		if used > capacity {
+			held[heap.Pop(&farthest).(use).key] = false
+			used--
 		}
 	}
 	return s
