@@ -1,0 +1,52 @@
+package ratelimit
+
+import (
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAttemptsAllocateNothing(t *testing.T) {
+	tracker, err := NewTracker(Config{Failures: 64, MaxAddresses: 100})
+	require.NoError(t, err)
+	for i := range 300 { // full, with a sketch
+		_ = tracker.Fail(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	known := netip.MustParseAddr("10.0.1.1")
+	n := uint32(0)
+	for name, f := range map[string]func(){
+		"succeed": func() { a, _ := tracker.Begin(known); a.Succeed() },
+		"check":   func() { _ = tracker.Check(known) },
+		"evict": func() {
+			n++
+			_ = tracker.Fail(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}))
+		},
+	} {
+		require.Zero(t, testing.AllocsPerRun(200, f), name)
+	}
+}
+
+// A full tracker, sketch included, takes no more of the heap than it says.
+func TestBytesIsNoLessThanTheHeap(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, addresses := range []int{1000, 100_000} {
+		before := heap()
+		tracker, err := NewTracker(Config{MaxAddresses: addresses})
+		require.NoError(t, err)
+		for i := range 3 * addresses {
+			_ = tracker.Fail(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		}
+		grown := heap() - before
+		require.LessOrEqual(t, grown, tracker.Bytes()+4096)
+		require.GreaterOrEqual(t, grown, tracker.Bytes()*8/10)
+		runtime.KeepAlive(tracker)
+	}
+}

@@ -1,0 +1,65 @@
+package ratelimit
+
+// An index finds entries by the hash of their source: a hash table with linear
+// probing, at most half full, that closes the gap when an entry goes.
+type index struct {
+	cells []uint32 // the number of an entry + 1; a power of two of them, or none
+	len   int
+}
+
+// find returns the entry of that hash that is the one.
+func (x *index) find(hash uint64, is func(i uint32) bool) (uint32, bool) {
+	if x.len == 0 {
+		return 0, false
+	}
+	mask := uint64(len(x.cells) - 1)
+	for at := hash & mask; x.cells[at] != 0; at = (at + 1) & mask {
+		if i := x.cells[at] - 1; is(i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// insert enters an entry; hashOf tells the hash of the others.
+func (x *index) insert(hash uint64, i uint32, hashOf func(i uint32) uint64) {
+	if 2*(x.len+1) > len(x.cells) {
+		old := x.cells
+		x.cells = make([]uint32, max(16, 2*len(old)))
+		for _, cell := range old {
+			if cell != 0 {
+				x.put(hashOf(cell-1), cell)
+			}
+		}
+	}
+	x.put(hash, i+1)
+	x.len++
+}
+
+func (x *index) put(hash uint64, cell uint32) {
+	mask := uint64(len(x.cells) - 1)
+	at := hash & mask
+	for x.cells[at] != 0 {
+		at = (at + 1) & mask
+	}
+	x.cells[at] = cell
+}
+
+// remove takes an entry out, and moves those that stand behind it because it stood
+// in their way.
+func (x *index) remove(hash uint64, i uint32, hashOf func(i uint32) uint64) {
+	mask := uint64(len(x.cells) - 1)
+	gap := hash & mask
+	for x.cells[gap] != i+1 {
+		gap = (gap + 1) & mask
+	}
+	for at := (gap + 1) & mask; x.cells[at] != 0; at = (at + 1) & mask {
+		home := hashOf(x.cells[at]-1) & mask
+		if (at-home)&mask >= (at-gap)&mask {
+			x.cells[gap] = x.cells[at]
+			gap = at
+		}
+	}
+	x.cells[gap] = 0
+	x.len--
+}

@@ -1,0 +1,249 @@
+// Package ratelimit provides a tracker of login attempts by address that holds at most
+// a fixed number of addresses and never forgets one that matters.
+//
+// A login handler begins an attempt before it looks at the password and says afterwards
+// how it went:
+//
+//	attempt, err := tracker.Begin(addr) // charges the attempt
+//	if err != nil {                     // locked: 429, see RetryAfter
+//		return err
+//	}
+//	if !passwordIsRight {
+//		attempt.Fail()
+//		return errWrongPassword
+//	}
+//	attempt.Succeed() // gives the charge back
+//
+// # Charge first
+//
+// Begin counts the attempt as a failure until it is known to be none, so a thousand
+// guesses made at once get five, and an attempt that panics or is forgotten
+// stays charged. Attempts that are still open deny others, but never lock.
+//
+// # Window and lock-out
+//
+// The window slides exactly: each source has at most Config.Failures charges in any
+// Config.Window, by the time of each charge. As many failures in one window lock the
+// source for Config.Lockout, which is counted apart from the window, lasts its full time and is not
+// prolonged by knocking. Each further lock-out is twice as long, up to Config.MaxLockout, until the
+// source has been quiet for as long as that.
+//
+// # Sources
+//
+// An IPv4 source is an address, an IPv6 source a /64, which is what one customer
+// gets. IPv4 addresses inside IPv6 (mapped, 6to4, NAT64) are IPv4. Zones do not matter.
+//
+// # Bounds
+//
+// The tracker holds at most Config.MaxAddresses sources; neither family can take the
+// half of the other. At the bound the least suspicious source goes. What it did is
+// kept, coarsely, in a sketch of fixed size, and a source that is new to the table begins with what
+// the sketch says at least. So no flood of other addresses, however large, buys a source more
+// than Config.Failures charges in a window: see sketch for the proof. The sketch may
+// mistake one source for another; that denies an attempt for a while, as a [*BusyError], and never
+// locks.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine. They take one lock for less than a
+// microsecond and allocate nothing, but for errors and where it is said.
+package ratelimit
+
+import (
+	"errors"
+	"iter"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// A Tracker counts failed login attempts by source. It needs no goroutine and no
+// Close. [Tracker.Sweep] only gives entries back sooner.
+type Tracker struct {
+	base time.Time // times are nanoseconds since this, by the monotonic clock
+
+	mu    sync.Mutex // guards table
+	table table
+}
+
+// ErrAddress is returned for the zero netip.Addr, of which nothing can be said. A
+// handler that gets it should refuse the attempt.
+var ErrAddress = errors.New("ratelimit: the address is the zero netip.Addr, want a valid one")
+
+// NewTracker returns an empty tracker, or an error that names the field of config
+// that is wrong, its value and what was wanted.
+func NewTracker(config Config) (*Tracker, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	return &Tracker{base: time.Now(), table: newTable(config.withDefaults())}, nil
+}
+
+// now returns the time; the table takes zero for never.
+func (t *Tracker) now() int64 { return int64(time.Since(t.base)) + 1 }
+
+// Begin charges an attempt from addr, and returns it for the caller to say how it
+// went. If the source is locked it returns a [*LockedError], and if as many attempts as are
+// allowed are open or remembered, a [*BusyError]; nothing is charged then.
+func (t *Tracker) Begin(addr netip.Addr) (Attempt, error) {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return Attempt{}, ErrAddress
+	}
+	t.mu.Lock()
+	id, v := t.table.charge(s, t.now())
+	t.mu.Unlock()
+	if v.kind != allowed {
+		return Attempt{}, v.err(s)
+	}
+	return Attempt{tracker: t, source: s, id: id}, nil
+}
+
+// Check returns the error that Begin would return for addr, or nil. It charges
+// nothing and leaves no trace.
+func (t *Tracker) Check(addr netip.Addr) error {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return ErrAddress
+	}
+	t.mu.Lock()
+	v := t.table.check(s, t.now())
+	t.mu.Unlock()
+	return v.err(s)
+}
+
+// Fail records a failure of addr: it is Begin and [Attempt.Fail] in one, for a caller who
+// learns of failures only, from a log. It returns the error of Begin.
+func (t *Tracker) Fail(addr netip.Addr) error {
+	a, err := t.Begin(addr)
+	a.Fail()
+	return err
+}
+
+// Succeed forgets the failures of addr, but no lock-out and no open attempt. A login
+// that succeeded is no reason to call it, as [Attempt.Succeed] gives back what it charged: whoever
+// has one account could guess at all others between two logins of his own.
+func (t *Tracker) Succeed(addr netip.Addr) {
+	if s, ok := sourceOf(addr); ok {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.table.pardon(s, t.now())
+	}
+}
+
+// Unlock forgets what is in the table about the source of addr, its lock-out
+// included, and reports whether it was locked: for an administrator.
+func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.table.unlock(s, t.now())
+}
+
+// Len returns the number of sources in the table. It is never more than MaxAddresses.
+func (t *Tracker) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.table.len
+}
+
+// Bytes returns what the tracker takes of the heap.
+func (t *Tracker) Bytes() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.table.bytes()
+}
+
+// A Record is what is known of one source.
+type Record struct {
+	Failures    int       // in the window
+	Open        int       // attempts in the window that nobody has said the end of
+	Inherited   int       // charges in the window that may be those of another source
+	Strikes     int       // lock-outs, the present one included
+	LockedUntil time.Time // zero: not locked
+	Last        time.Time // the last charge
+}
+
+// All iterates over the sources in the table, in no order, as they are when it is
+// called. It allocates a copy of them; the body may use the tracker.
+func (t *Tracker) All() iter.Seq2[netip.Prefix, Record] {
+	return func(yield func(netip.Prefix, Record) bool) {
+		t.mu.Lock()
+		now := t.now()
+		sources := make([]source, 0, t.table.len)
+		records := make([]Record, 0, t.table.len)
+		for i := range t.table.entries {
+			if e := &t.table.entries[i]; e.used {
+				sources = append(sources, e.source)
+				records = append(records, t.record(uint32(i), now))
+			}
+		}
+		t.mu.Unlock()
+		for i, s := range sources {
+			if !yield(s.prefix(), records[i]) {
+				return
+			}
+		}
+	}
+}
+
+// record returns what is known of entry i. t.mu must be held.
+func (t *Tracker) record(i uint32, now int64) Record {
+	e := &t.table.entries[i]
+	open, inherited, failures := t.table.tally(i, now)
+	r := Record{Failures: failures, Open: open, Inherited: inherited, Strikes: int(e.strikes)}
+	if e.lockedUntil > now {
+		r.LockedUntil = t.base.Add(time.Duration(e.lockedUntil))
+	}
+	if stamps := t.table.stampsOf(i); stamps[0] != 0 {
+		r.Last = t.base.Add(time.Duration(stamps[0]))
+	}
+	return r
+}
+
+// sweepChunk entries take some ten microseconds: the longest that an attempt waits
+// for a sweep.
+const sweepChunk = 512
+
+// Sweep removes the sources of which nothing needs to be known any more, and returns
+// how many.
+func (t *Tracker) Sweep() (removed int) {
+	for from := 0; ; from += sweepChunk {
+		t.mu.Lock()
+		removed += t.table.sweep(from, from+sweepChunk, t.now())
+		more := from+sweepChunk < len(t.table.entries)
+		t.mu.Unlock()
+		if !more {
+			return removed
+		}
+	}
+}
+
+// An Attempt is one that Begin has charged. Of Succeed, Fail and Cancel the first
+// that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
+type Attempt struct {
+	tracker *Tracker
+	source  source
+	id      int64
+}
+
+// Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
+func (a Attempt) Succeed() { a.end(succeeded) }
+
+// Fail makes the charge a failure, and locks the source if that were as many as are allowed.
+func (a Attempt) Fail() { a.end(failed) }
+
+// Cancel gives the charge back of an attempt that was not decided, because the
+// database did not answer or the client went away.
+func (a Attempt) Cancel() { a.end(cancelled) }
+
+func (a Attempt) end(how outcome) {
+	if t := a.tracker; t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.table.settle(a.source, a.id, how, t.now())
+	}
+}
