@@ -13,6 +13,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/ministryfinder/bounded/ratelimit"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	// hashers is how many passwords are hashed at a time: each takes a CPU for some 50 ms, and the others'
 	// requests must not wait for whoever sends wrong passwords from a thousand addresses.
 	hashers = 2
+
+	maxSuspects = 50
 )
 
 // ErrWrong is returned by SignIn for a wrong name or password; which of them, it does not say.
@@ -95,19 +99,27 @@ func New(c Config) (*Auth, error) {
 // The attempt is charged before the password is looked at, so that guesses sent at the same time do not all pass.
 // A wrong name takes as long as a wrong password.
 func (a *Auth) SignIn(r *http.Request, user, password string) error {
-	attempt, err := a.Tracker.begin(clientAddr(r, a.trusted), time.Now())
+	addr, err := ratelimit.ClientIP(r, a.trusted)
 	if err != nil {
+		return err
+	}
+	attempt, err := a.Tracker.Begin(addr)
+	if wait, denied := ratelimit.RetryAfter(err); denied {
+		return &LockedError{RetryAfter: wait}
+	} else if err != nil {
 		return err
 	}
 	ok, err := a.verify(r.Context(), user, password)
 	if err != nil {
-		attempt.cancel()
+		attempt.Cancel()
 		return err
 	}
 	if !ok {
-		return ErrWrong // the charge stays
+		attempt.Fail()
+		return ErrWrong
 	}
-	attempt.succeed()
+	attempt.Succeed()
+	a.Tracker.Succeed(addr)                                   // there is one account: whoever knows its password was not guessing before
 	if err := a.manager.RenewToken(r.Context()); err != nil { // a session that was there before must not become a signed-in one
 		return err
 	}
@@ -146,8 +158,8 @@ func (a *Auth) Require(next http.Handler, door string) http.Handler {
 	})
 }
 
-// Suspects returns the addresses that have failed lately, the worst first, at most 50.
-func (a *Auth) Suspects() []Suspect { return a.Tracker.suspects(time.Now(), 50) }
+// Suspects returns the addresses that have failed lately, the worst first, at most maxSuspects of them.
+func (a *Auth) Suspects() []Suspect { return a.Tracker.suspects(time.Now(), maxSuspects) }
 
-// Unlock forgets the failures of an address and reports whether there were any.
-func (a *Auth) Unlock(addr netip.Addr) bool { return a.Tracker.unlock(addr) }
+// Unlock forgets the failures of an address and reports whether it was locked.
+func (a *Auth) Unlock(addr netip.Addr) bool { return a.Tracker.Unlock(addr) }
