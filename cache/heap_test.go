@@ -22,9 +22,9 @@ func heap() int64 {
 }
 
 type record struct {
-	id   int
+	_    int
 	name string
-	tags [3]int
+	_    [3]int
 }
 
 func TestHeapGrowsByNoMoreThanBytes(t *testing.T) {
