@@ -6,11 +6,11 @@ import (
 	"unsafe"
 )
 
-// A cell holds one key or one value of a slot. The zero-size field aligns it to
-// eight bytes and so rounds its size up to a multiple of eight: two cells never
-// share a word, and copying whole words stays inside the cell.
+// A cell holds one key or one value of a slot. The zero-size field aligns it to a
+// word and so rounds its size up to whole words: two cells never share one, and
+// copying whole words stays inside the cell.
 type cell[T any] struct {
-	_ [0]uint64
+	_ [0]uintptr
 	v T
 }
 
@@ -39,8 +39,7 @@ const (
 )
 
 func wordsOf(t reflect.Type) wordPlan {
-	size := (t.Size() + 7) &^ 7
-	l := wordPlan{words: int(size / wordSize)}
+	l := wordPlan{words: int((t.Size() + wordSize - 1) / wordSize)}
 	l.ptrs = make([]uint64, (l.words+63)/64)
 	pointers := l.mark(t, 0)
 	switch {
@@ -97,10 +96,10 @@ func (l *wordPlan) hasPointers() bool {
 }
 
 // word returns the only word of a private cell of shapeScalar.
-func (c *cell[T]) word() *uint64 { return (*uint64)(unsafe.Pointer(c)) }
+func (c *cell[T]) word() *uintptr { return (*uintptr)(unsafe.Pointer(c)) }
 
 // loadWord is loadCell for a shared cell of shapeScalar.
-func (c *cell[T]) loadWord() uint64 { return atomic.LoadUint64((*uint64)(unsafe.Pointer(c))) }
+func (c *cell[T]) loadWord() uintptr { return atomic.LoadUintptr((*uintptr)(unsafe.Pointer(c))) }
 
 // loadCell copies the shared cell src to the private cell dst, word by word,
 // each with one atomic load. The copy may be torn between words: the caller
@@ -109,7 +108,7 @@ func loadCell[T any](dst, src *cell[T], l *wordPlan) {
 	d, s := unsafe.Pointer(dst), unsafe.Pointer(src)
 	switch l.shape {
 	case shapeScalar:
-		*(*uint64)(d) = atomic.LoadUint64((*uint64)(s))
+		*(*uintptr)(d) = atomic.LoadUintptr((*uintptr)(s))
 	case shapeString:
 		*(*unsafe.Pointer)(d) = atomic.LoadPointer((*unsafe.Pointer)(s))
 		*(*uintptr)(unsafe.Add(d, wordSize)) = atomic.LoadUintptr((*uintptr)(unsafe.Add(s, wordSize)))
@@ -137,7 +136,7 @@ func storeCell[T any](dst, src *cell[T], l *wordPlan) {
 	d, s := unsafe.Pointer(dst), unsafe.Pointer(src)
 	switch l.shape {
 	case shapeScalar:
-		atomic.StoreUint64((*uint64)(d), *(*uint64)(s))
+		atomic.StoreUintptr((*uintptr)(d), *(*uintptr)(s))
 	case shapePtr:
 		atomic.StorePointer((*unsafe.Pointer)(d), *(*unsafe.Pointer)(s))
 	default:
