@@ -134,16 +134,16 @@ func TestAllEntriesOfABoundAreUsable(t *testing.T) {
 }
 
 func TestHugeAndSmallValuesMakeRoomForEachOther(t *testing.T) {
-	const bound = 50 << 20
+	const bound = 16 << 20 // four shards
 	c := newCache(t, cache.Config[int, []byte]{MaxBytes: bound, Size: func(_ int, v []byte) int64 { return int64(cap(v)) }})
 	stop := watch(c, 0, bound)
 	blob := make([]byte, bound)
-	for round := range 3 {
-		for i := range 300_000 {
-			require.True(t, c.Set(i, blob[:200:200]))
+	for round := range 2 {
+		for i := range 50_000 {
+			require.True(t, c.Set(i, blob[:300:300]))
 		}
-		require.Greater(t, c.Len(), 100_000)
-		huge := blob[: 49<<20 : 49<<20]
+		require.Greater(t, c.Len(), 35_000)
+		huge := blob[: 15<<20 : 15<<20]
 		require.True(t, c.Set(-1-round, huge), "nothing else would have to stay")
 		v, ok := c.Get(-1 - round)
 		require.True(t, ok)
@@ -153,8 +153,8 @@ func TestHugeAndSmallValuesMakeRoomForEachOther(t *testing.T) {
 	for w := range 4 { // each needs all the room
 		wg.Go(func() {
 			for i := range 20 {
-				c.Set(w*100+i, blob[:40<<20:40<<20])
-				c.Set(w*100+i+50, blob[:200:200])
+				c.Set(w*100+i, blob[:13<<20:13<<20])
+				c.Set(w*100+i+50, blob[:300:300])
 			}
 		})
 	}
