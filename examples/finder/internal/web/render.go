@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -27,7 +28,8 @@ func parsePages(names ...string) map[string]*template.Template {
 		"questions": catalog.Questions,
 		"add":       func(a, b int) int { return a + b },
 		"has":       slices.Contains[[]string],
-		"bytes":     func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+		"bytes":     func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
+		"brief":     brief,
 		"comma":     func(n int) string { return humanize.Comma(int64(n)) },
 		"ago":       func(t time.Time) string { return humanize.Time(t) },
 		"label":     label,
@@ -51,6 +53,22 @@ func label(question, value string) string {
 		}
 	}
 	return value
+}
+
+// brief returns d with three digits or four, and without zeros at the end: 2.27ms, 13.8µs, 1m.
+func brief(d time.Duration) string {
+	unit := time.Nanosecond
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	s := d.Round(unit).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // A view is what the layout needs besides the page's own data.
