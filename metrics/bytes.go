@@ -37,14 +37,14 @@ func (b Bytes) IsUnknown() bool { return b.state == bytesUnknown }
 // IsUnlimited reports whether b is a limit that is known not to exist.
 func (b Bytes) IsUnlimited() bool { return b.state == bytesUnlimited }
 
-// String returns the amount in words: "52 MiB", "unlimited" or "unknown".
+// String returns the amount in words: "55 MB", "unlimited" or "unknown".
 func (b Bytes) String() string {
 	switch b.state {
 	case bytesKnown:
 		if b.n < 0 {
 			return strconv.FormatInt(b.n, 10) + " B"
 		}
-		return humanize.IBytes(uint64(b.n))
+		return humanize.Bytes(uint64(b.n))
 	case bytesUnlimited:
 		return "unlimited"
 	}

@@ -242,7 +242,7 @@ func TestPressureIsTheGreaterOfTwo(t *testing.T) {
 func TestBytesInWords(t *testing.T) {
 	require.Equal(t, "unknown", Bytes{}.String())
 	require.Equal(t, "0 B", BytesOf(0).String())
-	require.Equal(t, "52 MiB", BytesOf(52<<20).String())
+	require.Equal(t, "55 MB", BytesOf(52<<20).String())
 	require.Equal(t, "unlimited", Unlimited.String())
 	require.Equal(t, "-1 B", BytesOf(-1).String())
 	require.Equal(t, BytesOf(1), BytesOf(1).tighter(Unlimited))
