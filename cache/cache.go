@@ -186,16 +186,17 @@ func (c *Cache[K, V]) Delete(key K) bool {
 // each entry that is there from beginning to end once, and is called with no lock held.
 func (c *Cache[K, V]) DeleteFunc(del func(key K, value V) bool) (removed int) {
 	c.loads.supersedeAll()
-	for key, value := range c.All() {
-		if !del(key, value) {
-			continue
+	c.engine.scan(func(key K, val *cell[V], meta uint64) bool {
+		if c.engine.clock.passed(deadlineOf(meta)) || !del(key, val.v) {
+			return true
 		}
 		w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
-		if c.engine.delete(&w, Deleted, &cell[V]{v: value}) {
+		if c.engine.delete(&w, Deleted, val) {
 			removed++
 		}
 		c.deliver(w.removed)
-	}
+		return true
+	})
 	return removed
 }
 
@@ -212,8 +213,8 @@ func (c *Cache[K, V]) Clear() {
 // the cache what it likes. All counts no hits.
 func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		c.engine.scan(func(key K, value V, meta uint64) bool {
-			return c.engine.clock.passed(deadlineOf(meta)) || yield(key, value)
+		c.engine.scan(func(key K, val *cell[V], meta uint64) bool {
+			return c.engine.clock.passed(deadlineOf(meta)) || yield(key, val.v)
 		})
 	}
 }

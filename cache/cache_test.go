@@ -93,6 +93,7 @@ func testShape[V any](t *testing.T, name string, value func(int) V) {
 			require.True(t, ok)
 			require.Equal(t, value(i), got)
 		}
+		require.Equal(t, 100, c.DeleteFunc(func([2]string, V) bool { return true }))
 	})
 }
 

@@ -28,7 +28,8 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 }
 
 // identical reports whether a and b are the same word for word: the very same
-// value, not only an equal one.
+// value, not only an equal one. Both must have been copied out of a slot as words: an
+// assignment need not copy what lies between the fields.
 func (e *engine[K, V]) identical(a, b *cell[V]) bool {
 	for i := range uintptr(e.valPlan.words) {
 		if *(*uintptr)(unsafe.Add(unsafe.Pointer(a), i*wordSize)) != *(*uintptr)(unsafe.Add(unsafe.Pointer(b), i*wordSize)) {

@@ -1,12 +1,15 @@
 package cache
 
-// scan calls yield for the entries, expired or not, until it returns false.
+// scan calls yield for the entries, expired or not, until it returns false. The cell
+// holds the words as they stand in the slot, those between the fields of a value included:
+// see identical. It is used again for the next entry.
 //
 // It walks the slots of each shard as they are when it comes to the shard, and asks
 // the index for each key that it finds in one. So an entry that a compaction has
 // moved meanwhile is found all the same, and not twice.
-func (e *engine[K, V]) scan(yield func(key K, value V, meta uint64) bool) {
+func (e *engine[K, V]) scan(yield func(key K, val *cell[V], meta uint64) bool) {
 	r := e.root.Load()
+	var val cell[V]
 	for i := range r.shards {
 		s := &r.shards[i]
 		b := s.slab.Load()
@@ -18,7 +21,6 @@ func (e *engine[K, V]) scan(yield func(key K, value V, meta uint64) bool) {
 			if !ok {
 				continue
 			}
-			var val cell[V]
 			f, ok := e.find(s, h, &key, &val)
 			if !ok {
 				continue
@@ -26,7 +28,7 @@ func (e *engine[K, V]) scan(yield func(key K, value V, meta uint64) bool) {
 			if e.root.Load() != r {
 				return // cleared: nothing has been there all the time
 			}
-			if !yield(key, val.v, f.meta) {
+			if !yield(key, &val, f.meta) {
 				return
 			}
 		}
