@@ -2,10 +2,10 @@ package metrics
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
 	"math"
+	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -32,12 +32,12 @@ var cgroupFiles = map[bool]struct{ max, high, current string }{
 
 // openCgroups opens the files of the process's control group and of all above it
 // that are visible, the innermost first.
-func openCgroups(fsys fs.FS) []cgroup {
-	self, err := fs.ReadFile(fsys, "proc/self/cgroup")
+func openCgroups(root string) []cgroup {
+	self, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
 	if err != nil {
 		return nil
 	}
-	mounts, err := fs.ReadFile(fsys, "proc/self/mountinfo")
+	mounts, err := os.ReadFile(filepath.Join(root, "proc/self/mountinfo"))
 	if err != nil {
 		return nil
 	}
@@ -50,9 +50,9 @@ func openCgroups(fsys fs.FS) []cgroup {
 	for len(groups) < maxCgroups {
 		open := func(name string) file {
 			if name == "" {
-				return file{err: fs.ErrNotExist}
+				return noFile
 			}
-			return openFile(fsys, path.Join(dir, name))
+			return openFile(filepath.Join(root, dir, name))
 		}
 		groups = append(groups, cgroup{
 			v1: v1, max: open(names.max), high: open(names.high), current: open(names.current), stat: open("memory.stat"),
@@ -74,45 +74,41 @@ func (g *cgroup) close() {
 
 // limits returns the limit of a group and what it uses, and how much of that is
 // page cache. A limit that is there and cannot be read or understood makes it
-// unknown whether there is none.
-func (g *cgroup) limits(buf []byte) (limit, usage, cache Bytes, sure bool) {
-	limit, sure = g.max.limit(buf)
-	high, sureOfHigh := g.high.limit(buf)
+// unknown whether there is none. Files are read with text.
+func (g *cgroup) limits(text func(*file) []byte) (limit, usage, cache Bytes, sure bool) {
+	limit, sure = g.max.limit(text)
+	high, sureOfHigh := g.high.limit(text)
 	limit = limit.tighter(high)
-	if b, err := g.current.read(buf); err == nil {
-		usage = parseAmount(b)
-	}
-	if b, err := g.stat.read(buf); err == nil {
-		prefix := ""
-		if g.v1 {
-			prefix = "total_" // with the groups below, as the usage is
-			if inherited := lookUp(b, "hierarchical_memory_limit", ""); !inherited.IsUnknown() {
-				limit = limit.tighter(limitOf(inherited))
-			}
+	usage = parseAmount(text(&g.current))
+	stat := text(&g.stat)
+	prefix := ""
+	if g.v1 {
+		prefix = "total_" // with the groups below, as the usage is
+		if inherited := lookUp(stat, "hierarchical_memory_limit", ""); !inherited.IsUnknown() {
+			limit = limit.tighter(limitOf(inherited))
 		}
-		cache = plus(lookUp(b, prefix, "active_file"), lookUp(b, prefix, "inactive_file"))
 	}
+	cache = plus(lookUp(stat, prefix, "active_file"), lookUp(stat, prefix, "inactive_file"))
 	return limit, usage, cache, sure && sureOfHigh
 }
 
 // limit returns the limit in a file such as memory.max, unknown if there is no
 // such file. It reports false if there is one that it cannot make out.
-func (f *file) limit(buf []byte) (limit Bytes, sure bool) {
-	b, err := f.read(buf)
-	if err != nil {
-		return Bytes{}, errors.Is(err, fs.ErrNotExist)
+func (f *file) limit(text func(*file) []byte) (limit Bytes, sure bool) {
+	if missing(f.err) {
+		return Bytes{}, true
 	}
-	limit = parseLimit(b)
+	limit = parseLimit(text(f))
 	return limit, !limit.IsUnknown()
 }
 
 // tightest returns the figures of the group with the least room left. If no
 // group has a limit, they are those of the innermost one that says so.
-func tightest(groups []cgroup, buf []byte) (limit, usage, cache Bytes) {
+func tightest(groups []cgroup, text func(*file) []byte) (limit, usage, cache Bytes) {
 	var room int64 = math.MaxInt64
 	allSure := true
 	for i := range groups {
-		l, u, c, sure := groups[i].limits(buf)
+		l, u, c, sure := groups[i].limits(text)
 		allSure = allSure && sure
 		n, limited := l.Get()
 		used, _ := minus(u, c).Get() // 0 if not known

@@ -2,8 +2,8 @@ package metrics
 
 import (
 	"fmt"
-	"os"
 	"sync"
+	"time"
 )
 
 // Memory is how much memory the process has and may have. What the operating
@@ -12,6 +12,9 @@ import (
 type Memory struct {
 	// RSS is the physical memory that the process occupies.
 	RSS Bytes `json:"rss_bytes"`
+	// PeakRSS is the most that RSS ever was. The kernel keeps it across exec, so
+	// that it may be of the program that started this one.
+	PeakRSS Bytes `json:"peak_rss_bytes"`
 
 	// GoHeap is what the objects on the heap occupy, garbage not yet collected
 	// among them, so that it rises and falls with every cycle of the collector.
@@ -43,17 +46,27 @@ type Memory struct {
 	SystemAvailable Bytes `json:"system_available_bytes"`
 }
 
-// theProbe keeps the files open that ReadMemory reads, since opening them costs
-// more than reading them. It is made at the first use.
-var theProbe = sync.OnceValue(func() *probe { return newProbe(os.DirFS("/")) })
+// theProbe is made at the first use. There is one for the process, and it is never
+// closed: it is about the process, as these files are.
+var theProbe = sync.OnceValue(func() *probe { return newProbe("/") })
 
 // ReadMemory returns the memory figures of the process. It does not stop the
-// world. On Linux it reads a few files of /proc and /sys, which it keeps open, and
-// looks up the control group anew once a minute; apart from that it allocates
-// nothing. It takes 58 µs (EPYC, Linux with control groups of version 1, two
-// levels deep), nearly all of it in the kernel.
+// world.
+//
+// The figures of Go and RSS are of the moment. Those of control groups and of the
+// system, and PeakRSS but for RSS itself, are at most a tenth of a second old,
+// since they are dear to read. Which control group the process is in is looked up
+// once a minute, or when its files fail. So ReadMemory takes 2 µs, and 40 µs ten
+// times a second at most (EPYC, Linux with control groups of version 1, two levels
+// deep), nearly all of it in the kernel. Apart from looking up the group it
+// allocates nothing.
+//
+// On Linux the first call opens two files of /proc and up to four of each level of
+// control groups, and these stay open for the life of the process, one set for
+// all callers: opening a file costs more than reading it. A program that closes
+// descriptors it does not know must not call ReadMemory.
 func ReadMemory() Memory {
-	return theProbe().read()
+	return theProbe().read(time.Now())
 }
 
 // Pressure returns the share of its memory that the process needs, and reports

@@ -1,25 +1,43 @@
 package metrics
 
 import (
-	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
-	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 const gib = 1 << 30
 
-// machine returns a file system with these files, one per pair of name and text.
-func machine(files map[string]string) fstest.MapFS {
-	m := fstest.MapFS{}
+// machine returns a directory with these files, one per pair of name and text. A
+// text of "unreadable" stands for a file that can be opened and not read, and one
+// of "unopenable" for one that is there and cannot be opened, for root neither.
+func machine(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
 	for name, text := range files {
-		m[name] = &fstest.MapFile{Data: []byte(text)}
+		write(t, root, name, text)
 	}
-	return m
+	return root
+}
+
+func write(t *testing.T, root, name, text string) {
+	t.Helper()
+	name = filepath.Join(root, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+	switch text {
+	case "unreadable":
+		require.NoError(t, os.Mkdir(name, 0o755))
+	case "unopenable":
+		require.NoError(t, os.Symlink(filepath.Base(name), name)) // a loop
+	default:
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
+	}
 }
 
 const (
@@ -112,7 +130,7 @@ func TestCgroupForms(t *testing.T) {
 		}, known(9), unknown, unknown},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			m := newProbe(machine(c.files)).read()
+			m := newProbe(machine(t, c.files)).read(time.Now())
 			require.Equal(t, c.limit, m.CgroupLimit)
 			require.Equal(t, c.usage, m.CgroupUsage)
 			require.Equal(t, c.cache, m.CgroupCache)
@@ -124,58 +142,87 @@ func TestCgroupForms(t *testing.T) {
 
 // A file that exists and cannot be read is not the same as no limit.
 func TestCgroupUnreadable(t *testing.T) {
-	fsys := unreadable{machine(map[string]string{
-		"proc/self/cgroup":             "0::/a\n",
-		"proc/self/mountinfo":          v2Mount,
-		"sys/fs/cgroup/a/memory.max":   "1000\n",
-		"sys/fs/cgroup/memory.current": "1\n",
-	})}
-	require.True(t, newProbe(fsys).read().CgroupLimit.IsUnknown())
+	for _, how := range []string{"unreadable", "unopenable"} {
+		m := newProbe(machine(t, map[string]string{
+			"proc/self/cgroup":             "0::/a\n",
+			"proc/self/mountinfo":          v2Mount,
+			"proc/self/statm":              how,
+			"proc/meminfo":                 how,
+			"sys/fs/cgroup/a/memory.max":   how,
+			"sys/fs/cgroup/a/memory.high":  "max\n",
+			"sys/fs/cgroup/memory.current": how,
+		})).read(time.Now())
+		require.True(t, m.CgroupLimit.IsUnknown(), "what can be read says none, but that is not all")
+		require.True(t, m.CgroupUsage.IsUnknown())
+		require.True(t, m.RSS.IsUnknown())
+		require.True(t, m.SystemTotal.IsUnknown())
+		require.False(t, m.GoTotal.IsUnknown())
 
-	fsys.FS = machine(map[string]string{
-		"proc/self/cgroup":            "0::/a\n",
-		"proc/self/mountinfo":         v2Mount,
-		"sys/fs/cgroup/a/memory.high": "max\n",
-	})
-	require.True(t, newProbe(fsys).read().CgroupLimit.IsUnknown(), "what can be read says none, but that is not all")
-}
-
-type unreadable struct{ fs.FS }
-
-func (u unreadable) Open(name string) (fs.File, error) {
-	if strings.HasSuffix(name, "memory.max") {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+		m = newProbe(machine(t, map[string]string{"proc/self/cgroup": how, "proc/self/mountinfo": v2Mount})).read(time.Now())
+		require.True(t, m.CgroupLimit.IsUnknown())
 	}
-	return u.FS.Open(name)
 }
 
 func TestCgroupLimitThatChangesIsSeen(t *testing.T) {
-	fsys := machine(map[string]string{
+	root := machine(t, map[string]string{
 		"proc/self/cgroup":         "0::/\n",
 		"proc/self/mountinfo":      v2Mount,
 		"sys/fs/cgroup/memory.max": "2000\n",
 	})
-	p := newProbe(fsys)
-	require.Equal(t, BytesOf(2000), p.read().CgroupLimit)
-	fsys["sys/fs/cgroup/memory.max"].Data = []byte("max\n")
-	require.Equal(t, Unlimited, p.read().CgroupLimit)
-	fsys["sys/fs/cgroup/memory.max"].Data = []byte("1000\n")
-	require.Equal(t, BytesOf(1000), p.read().CgroupLimit)
+	p, now := newProbe(root), time.Now()
+	require.Equal(t, BytesOf(2000), p.read(now).CgroupLimit)
+	write(t, root, "sys/fs/cgroup/memory.max", "max\n")
+	require.Equal(t, BytesOf(2000), p.read(now.Add(refreshEvery-1)).CgroupLimit)
+	require.Equal(t, Unlimited, p.read(now.Add(refreshEvery)).CgroupLimit)
+	write(t, root, "sys/fs/cgroup/memory.max", "1000\n")
+	require.Equal(t, BytesOf(1000), p.read(now).CgroupLimit, "a clock that went back")
+}
+
+// What happens when a limit is given to a group far above, or the process is moved.
+func TestCgroupOfTheTightestGroupChanges(t *testing.T) {
+	root := machine(t, map[string]string{
+		"proc/self/cgroup":                 "0::/pod/app\n",
+		"proc/self/mountinfo":              v2Mount,
+		"sys/fs/cgroup/pod/app/memory.max": "500\n", "sys/fs/cgroup/pod/app/memory.current": "100\n",
+		"sys/fs/cgroup/pod/memory.max": "max\n", "sys/fs/cgroup/pod/memory.current": "900\n",
+		"sys/fs/cgroup/new/memory.max": "7\n",
+	})
+	p, now := newProbe(root), time.Now()
+	require.Equal(t, BytesOf(100), p.read(now).CgroupUsage)
+	write(t, root, "sys/fs/cgroup/pod/memory.max", "1000\n")
+	m := p.read(now.Add(refreshEvery))
+	require.Equal(t, BytesOf(1000), m.CgroupLimit, "100 left rather than 400")
+	require.Equal(t, BytesOf(900), m.CgroupUsage)
+	write(t, root, "proc/self/cgroup", "0::/new\n")
+	require.Equal(t, BytesOf(1000), p.read(now.Add(resolveEvery-1)).CgroupLimit)
+	require.Equal(t, BytesOf(7), p.read(now.Add(resolveEvery-1+refreshEvery)).CgroupLimit)
+}
+
+// As when the group is removed under the process: the kernel fails the read.
+func TestFilesThatFailAreOpenedAnew(t *testing.T) {
+	root := machine(t, map[string]string{"proc/self/statm": "9 5 0\n", "proc/meminfo": "MemTotal: 1 kB\n"})
+	p, now := newProbe(root), time.Now()
+	p.pageSize = 1
+	require.Equal(t, BytesOf(5), p.read(now).RSS)
+	require.NoError(t, p.statm.f.Close())
+	require.True(t, p.read(now).RSS.IsUnknown())
+	require.True(t, p.read(now.Add(refreshEvery-1)).RSS.IsUnknown(), "not opened again and again")
+	require.Equal(t, BytesOf(5), p.read(now.Add(refreshEvery)).RSS)
 }
 
 func TestSystemAndResidentMemory(t *testing.T) {
-	p := newProbe(machine(map[string]string{
+	p := newProbe(machine(t, map[string]string{
 		"proc/self/statm": "3000 250 100 1 0 50 0\n",
 		"proc/meminfo":    "MemTotal:       16384 kB\nMemFree:  1 kB\nMemAvailable:    8192 kB\n",
 	}))
 	p.pageSize = 4096
-	m := p.read()
+	m := p.read(time.Now())
 	require.Equal(t, BytesOf(250*4096), m.RSS)
 	require.Equal(t, BytesOf(16<<20), m.SystemTotal)
 	require.Equal(t, BytesOf(8<<20), m.SystemAvailable)
 
-	p = newProbe(machine(map[string]string{"proc/self/statm": "3000\n", "proc/meminfo": "MemTotal: many kB\nMemAvailable:\n"}))
-	m = p.read()
+	p = newProbe(machine(t, map[string]string{"proc/self/statm": "3000\n", "proc/meminfo": "MemTotal: many kB\nMemAvailable:\n"}))
+	m = p.read(time.Now())
 	require.True(t, m.RSS.IsUnknown())
 	require.True(t, m.SystemTotal.IsUnknown())
 	require.True(t, m.SystemAvailable.IsUnknown())
@@ -211,6 +258,8 @@ func TestReadMemoryOfThisProcess(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		rss, _ := m.RSS.Get()
 		require.Greater(t, rss, int64(1<<20))
+		peak, _ := m.PeakRSS.Get()
+		require.GreaterOrEqual(t, peak, rss)
 		total, _ := m.SystemTotal.Get()
 		require.Greater(t, total, rss)
 	}

@@ -1,10 +1,9 @@
 package metrics
 
 import (
-	"io"
-	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	rtmetrics "runtime/metrics"
 	"sync"
 	"time"
@@ -14,8 +13,14 @@ const (
 	// probeBuffer is enough for the largest file read warm: memory.stat, about 3 KiB.
 	probeBuffer = 8 << 10
 
+	// refreshEvery is how often the figures of control groups and of the machine are
+	// read: the page cache of a group takes 10 µs at each level, its other figures
+	// 1 µs each, the machine's memory 7 µs.
+	refreshEvery = 100 * time.Millisecond
+
 	// resolveEvery is how often the control group is looked up anew, and files that
-	// could not be opened are tried again.
+	// could not be opened are tried again. A file that was open and fails, as those
+	// of a group that is gone, has all looked up at the next refresh.
 	resolveEvery = time.Minute
 )
 
@@ -30,26 +35,34 @@ var goSamples = [...]string{
 	"/gc/gomemlimit:bytes",
 }
 
-// A probe reads memory figures from the Go runtime and from a file system that
+// A probe reads memory figures from the Go runtime and from a directory that
 // looks like the root of a Linux machine.
+//
+// It keeps open the files it reads, because opening one costs more than reading
+// it, and reads all but one of them only once in refreshEvery.
 type probe struct {
-	fsys     fs.FS
+	root     string
 	pageSize int64
 
 	// mu guards what follows, and is held while files are read.
-	mu       sync.Mutex
-	resolved time.Time // when the files were looked up
-	statm    file
-	meminfo  file
-	groups   []cgroup
-	samples  []rtmetrics.Sample
-	buf      []byte
+	mu        sync.Mutex
+	resolved  time.Time // when the files were looked up
+	refreshed time.Time // when seldom was read
+	failed    bool      // whether a file that was open could not be read since
+	seldom    Memory    // the figures read once in refreshEvery; the others are unknown
+	statm     file
+	meminfo   file
+	groups    []cgroup
+	samples   []rtmetrics.Sample
+	buf       []byte
 }
 
-func newProbe(fsys fs.FS) *probe {
+func newProbe(root string) *probe {
 	p := &probe{
-		fsys:     fsys,
+		root:     root,
 		pageSize: int64(os.Getpagesize()),
+		statm:    noFile,
+		meminfo:  noFile,
 		samples:  make([]rtmetrics.Sample, len(goSamples)),
 		buf:      make([]byte, probeBuffer),
 	}
@@ -59,23 +72,33 @@ func newProbe(fsys fs.FS) *probe {
 	return p
 }
 
-func (p *probe) read() Memory {
+// read returns the figures at now.
+func (p *probe) read(now time.Time) Memory {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now := time.Now(); p.resolved.IsZero() || now.Sub(p.resolved) >= resolveEvery {
-		p.resolveLocked()
-		p.resolved = now
+	if !within(now, p.refreshed, refreshEvery) {
+		if p.failed || !within(now, p.resolved, resolveEvery) {
+			p.resolveLocked()
+			p.resolved, p.failed = now, false
+		}
+		p.refreshLocked()
+		p.refreshed = now
 	}
-	var m Memory
+	m := p.seldom
 	p.readGoLocked(&m)
-	if b, err := p.statm.read(p.buf); err == nil {
-		m.RSS = parseStatm(b, p.pageSize)
+	m.RSS = parseStatm(p.textLocked(&p.statm), p.pageSize)
+	if rss, ok := m.RSS.Get(); ok {
+		peak, _ := m.PeakRSS.Get()
+		m.PeakRSS = BytesOf(max(peak, rss))
 	}
-	if b, err := p.meminfo.read(p.buf); err == nil {
-		m.SystemTotal, m.SystemAvailable = parseMeminfo(b)
-	}
-	m.CgroupLimit, m.CgroupUsage, m.CgroupCache = tightest(p.groups, p.buf)
 	return m
+}
+
+// within reports whether now is in the while that begins at since. Clocks that
+// are not of one kind, as inside and outside of a synctest bubble, never are.
+func within(now, since time.Time, while time.Duration) bool {
+	age := now.Sub(since)
+	return !since.IsZero() && 0 <= age && age < while
 }
 
 // resolveLocked opens the files anew. p.mu must be held.
@@ -85,9 +108,28 @@ func (p *probe) resolveLocked() {
 	for i := range p.groups {
 		p.groups[i].close()
 	}
-	p.statm = openFile(p.fsys, "proc/self/statm")
-	p.meminfo = openFile(p.fsys, "proc/meminfo")
-	p.groups = openCgroups(p.fsys)
+	p.statm = openFile(filepath.Join(p.root, "proc/self/statm"))
+	p.meminfo = openFile(filepath.Join(p.root, "proc/meminfo"))
+	p.groups = openCgroups(p.root)
+}
+
+// refreshLocked reads the figures of the machine and of control groups. p.mu must be held.
+func (p *probe) refreshLocked() {
+	m := Memory{PeakRSS: peakRSS()}
+	m.SystemTotal, m.SystemAvailable = parseMeminfo(p.textLocked(&p.meminfo))
+	m.CgroupLimit, m.CgroupUsage, m.CgroupCache = tightest(p.groups, p.textLocked)
+	p.seldom = m
+}
+
+// textLocked returns what is in a file, nil if it could not be opened or read; in
+// the second case all files are opened anew at the next refresh. What it returns
+// is overwritten by the next call. p.mu must be held.
+func (p *probe) textLocked(f *file) []byte {
+	b, err := f.read(p.buf)
+	if err != nil && f.err == nil {
+		p.failed = true
+	}
+	return b
 }
 
 func (p *probe) readGoLocked(m *Memory) {
@@ -108,49 +150,6 @@ func (p *probe) readGoLocked(m *Memory) {
 	if n, ok := m.GoLimit.Get(); ok && n == math.MaxInt64 {
 		m.GoLimit = Unlimited
 	}
-}
-
-// A file is open for reading again and again, or could not be opened.
-type file struct {
-	f   fs.File
-	at  io.ReaderAt
-	err error
-}
-
-func openFile(fsys fs.FS, name string) file {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return file{err: err}
-	}
-	at, ok := f.(io.ReaderAt)
-	if !ok {
-		f.Close()
-		return file{err: fs.ErrInvalid}
-	}
-	return file{f: f, at: at}
-}
-
-// read reads the file from its start into buf and returns what it read, which is
-// cut if buf is too small. It returns fs.ErrClosed for a file never opened.
-func (f *file) read(buf []byte) ([]byte, error) {
-	if f.err != nil {
-		return nil, f.err
-	}
-	if f.at == nil {
-		return nil, fs.ErrClosed
-	}
-	n, err := f.at.ReadAt(buf, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return buf[:n], nil
-}
-
-func (f *file) close() {
-	if f.f != nil {
-		f.f.Close()
-	}
-	*f = file{}
 }
 
 // plus returns a+b, unknown unless both are known.

@@ -60,6 +60,8 @@ var families = [...]family{
 		func(p *promWriter, s *Snapshot) { p.sampleFloat("", s.Uptime.Seconds()) }},
 	memoryFamily("process_resident_memory_bytes", "Physical memory that the process occupies.",
 		func(m *Memory) Bytes { return m.RSS }),
+	memoryFamily("process_peak_resident_memory_bytes", "Most physical memory that the process ever occupied.",
+		func(m *Memory) Bytes { return m.PeakRSS }),
 	memoryFamily("go_memory_heap_bytes", "Memory of the objects on the Go heap, garbage among them.",
 		func(m *Memory) Bytes { return m.GoHeap }),
 	memoryFamily("go_memory_live_bytes", "Memory of the objects that the last garbage collection found in use.",
