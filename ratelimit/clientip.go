@@ -13,61 +13,62 @@ import (
 // one might guess could be one that an attacker chose.
 var ErrForwarding = errors.New("ratelimit: the client's address cannot be told")
 
-// maxHops is how many addresses ClientIP looks at in a header.
+// maxHops is how many elements of a header ClientIP looks at.
 const maxHops = 64
 
 // ClientIP returns the address of the client that sent r: of the peer, or if that is
-// one of the trusted proxies, the last address that they did not add themselves. It reads X-Forwarded-For and
-// Forwarded (RFC 7239) from the right, so nobody can choose the address by sending such a header: what a
-// client sends is to the left of what the first trusted proxy adds.
+// one of the trusted proxies, the last address that they did not add themselves. It
+// reads X-Forwarded-For and Forwarded (RFC 7239) from the right, so nobody can choose the
+// address by sending such a header: what a client sends is to the left of what the first trusted
+// proxy adds, and is not looked at.
 //
-// If both headers are there they must agree, for a proxy writes one and passes the other on as it came.
-// The work for one request is bounded. Zones are dropped, and IPv4 inside IPv6 is IPv4.
+// Lines of one header are one list, in order. If both headers are there they must agree, for
+// a proxy writes one and passes the other on as it came. At most 64 elements are looked at.
+// Zones are dropped, and IPv4 inside IPv6 is IPv4.
 func ClientIP(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
 	peer, err := parseHop(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("%w: the peer is %q, want an address", ErrForwarding, clip(r.RemoteAddr))
 	}
-	xff, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
-	if !contains(trusted, peer) || len(xff) == 0 && len(forwarded) == 0 {
+	if !contains(trusted, peer) {
 		return peer, nil
 	}
-	var found []netip.Addr
-	if len(xff) > 0 {
-		addr, err := walk("X-Forwarded-For", splitList(xff), peer, trusted)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		found = append(found, addr)
+	xff, forwarded := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
+	a, err := walk("X-Forwarded-For", xff, parseHop, peer, trusted)
+	if err != nil {
+		return netip.Addr{}, err
 	}
-	if len(forwarded) > 0 {
-		hops, err := forwardedFor(forwarded)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		addr, err := walk("Forwarded", hops, peer, trusted)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		found = append(found, addr)
+	b, err := walk("Forwarded", forwarded, parseForwarded, peer, trusted)
+	switch {
+	case err != nil:
+		return netip.Addr{}, err
+	case len(forwarded) == 0:
+		return a, nil
+	case len(xff) > 0 && a != b:
+		return netip.Addr{}, fmt.Errorf("%w: X-Forwarded-For says %v and Forwarded says %v, want one of the headers only", ErrForwarding, a, b)
 	}
-	if len(found) == 2 && found[0] != found[1] {
-		return netip.Addr{}, fmt.Errorf("%w: X-Forwarded-For says %v and Forwarded says %v, want one of the headers only", ErrForwarding, found[0], found[1])
-	}
-	return found[0], nil
+	return b, nil
 }
 
-// walk returns the rightmost of the hops that is not trusted, or the leftmost of all.
-func walk(header string, hops []string, addr netip.Addr, trusted []netip.Prefix) (netip.Addr, error) {
-	for n := len(hops) - 1; n >= 0 && contains(trusted, addr); n-- {
-		if len(hops)-n > maxHops {
-			return netip.Addr{}, fmt.Errorf("%w: %s has more than %d trusted addresses", ErrForwarding, header, maxHops)
+// walk returns the last address of a header that is not trusted, or if there is none, the
+// first of all, or if there is none either, addr. Empty elements are none (RFC 9110, section 5.6.1).
+func walk(header string, lines []string, parse func(string) (netip.Addr, error), addr netip.Addr, trusted []netip.Prefix) (netip.Addr, error) {
+	hops := 0
+	for n := len(lines) - 1; n >= 0; n-- {
+		for rest, more := lines[n], true; more && contains(trusted, addr); hops++ {
+			if hops == maxHops {
+				return netip.Addr{}, fmt.Errorf("%w: %s has more than %d elements of trusted proxies", ErrForwarding, header, maxHops)
+			}
+			var element string
+			if element, rest, more = lastElement(rest); element == "" {
+				continue
+			}
+			next, err := parse(element)
+			if err != nil {
+				return netip.Addr{}, fmt.Errorf("%w: %s has %q: %w", ErrForwarding, header, clip(element), err)
+			}
+			addr = next
 		}
-		next, err := parseHop(hops[n])
-		if err != nil {
-			return netip.Addr{}, fmt.Errorf("%w: %s has %q, want an address", ErrForwarding, header, clip(hops[n]))
-		}
-		addr = next
 	}
 	return addr, nil
 }
@@ -81,34 +82,20 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// splitList returns the elements of a header at its commas: the last maxHops+1, as
-// nobody looks at more. Lines of one header are one list.
-func splitList(lines []string) []string {
-	var hops []string
-	for n := len(lines) - 1; n >= 0; n-- {
-		rest := lines[n]
-		for more := true; more && len(hops) <= maxHops; {
-			at := strings.LastIndexByte(rest, ',')
-			hops = append(hops, strings.Trim(rest[at+1:], " \t"))
-			if more = at >= 0; more {
-				rest = rest[:at]
-			}
-		}
-	}
-	for i, j := 0, len(hops)-1; i < j; i, j = i+1, j-1 {
-		hops[i], hops[j] = hops[j], hops[i]
-	}
-	return hops
-}
+// errHop does not repeat what was sent, unlike the errors of netip.
+var errHop = errors.New("want an address")
 
 // parseHop parses an address as proxies write it: with a port or without, IPv6 in
 // brackets or not.
 func parseHop(s string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	addr, err := netip.ParseAddr(s)
+	if err != nil && strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		addr, err = netip.ParseAddr(s[1 : len(s)-1])
+	}
 	if err != nil {
-		withPort, portErr := netip.ParseAddrPort(s)
-		if portErr != nil {
-			return netip.Addr{}, err
+		withPort, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return netip.Addr{}, errHop
 		}
 		addr = withPort.Addr()
 	}

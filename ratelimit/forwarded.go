@@ -1,64 +1,76 @@
 package ratelimit
 
 import (
-	"fmt"
+	"errors"
+	"net/netip"
 	"strings"
 )
 
-// maxForwarded is the most bytes of Forwarded headers that are looked at. They must
-// be read from the left, for commas may stand in quotes.
-const maxForwarded = 16 << 10
-
-// forwardedFor returns the "for" of each element of Forwarded headers (RFC 7239,
-// section 4), without quotes. Each element must have one: a proxy that hides whom it serves
-// leaves nobody to count.
-func forwardedFor(lines []string) ([]string, error) {
-	rest := strings.Join(lines, ",")
-	if len(rest) > maxForwarded {
-		return nil, fmt.Errorf("%w: Forwarded has %d bytes, want at most %d", ErrForwarding, len(rest), maxForwarded)
+// lastElement returns the last element of a header that is a list, and what is to the
+// left of it. It reads from the right, so that whatever a client wrote to the left of a well-formed
+// element, quotes that do not end included, does not change how the element is read.
+//
+// A quoted string can be told from the right too: each quote in it has an odd number of backslashes
+// before it, and the one that opens it has an equals sign there.
+func lastElement(list string) (element, rest string, more bool) {
+	quoted := false
+	for i := len(list) - 1; i >= 0; i-- {
+		switch {
+		case list[i] == '"' && !(quoted && escaped(list, i)):
+			quoted = !quoted
+		case list[i] == ',' && !quoted:
+			return strings.Trim(list[i+1:], " \t"), list[:i], true
+		}
 	}
-	var hops []string
-	node, found := "", false
-	for {
+	return strings.Trim(list, " \t"), "", false
+}
+
+// escaped reports whether there is an odd number of backslashes before s[i].
+func escaped(s string, i int) bool {
+	return (i-len(strings.TrimRight(s[:i], `\`)))%2 == 1
+}
+
+var (
+	errPair  = errors.New("want name=value pairs")
+	errTwice = errors.New("want one for=")
+	errNoFor = errors.New("want a for=")
+)
+
+// parseForwarded returns the address in the "for" of an element of Forwarded (RFC
+// 7239, section 4). A proxy that hides whom it serves leaves nobody to count, which is
+// an error.
+func parseForwarded(element string) (netip.Addr, error) {
+	node := ""
+	for rest, more := element, true; more; {
 		name, value, after, ok := forwardedPair(rest)
 		if !ok {
-			return nil, fmt.Errorf("%w: Forwarded has %q, want name=value", ErrForwarding, clip(rest))
+			return netip.Addr{}, errPair
 		}
 		if strings.EqualFold(name, "for") {
-			if found {
-				return nil, fmt.Errorf("%w: an element of Forwarded has two for=", ErrForwarding)
+			if node != "" {
+				return netip.Addr{}, errTwice
 			}
-			node, found = value, true
+			node = value
 		}
-		if after == "" || after[0] == ',' {
-			if !found {
-				return nil, fmt.Errorf("%w: an element of Forwarded has no for=", ErrForwarding)
-			}
-			hops = append(hops, node)
-			node, found = "", false
-		}
-		if after == "" {
-			return hops, nil
-		}
-		rest = after[1:]
+		_, rest, more = strings.Cut(after, ";")
 	}
+	if node == "" {
+		return netip.Addr{}, errNoFor
+	}
+	return parseHop(node)
 }
 
 // forwardedPair parses the pair that s begins with. What follows is empty or begins
-// with a semicolon or a comma.
+// with a semicolon.
 func forwardedPair(s string) (name, value, after string, ok bool) {
-	s = strings.TrimLeft(s, " \t")
-	name, s, ok = strings.Cut(s, "=")
+	name, s, ok = strings.Cut(strings.TrimLeft(s, " \t"), "=")
 	if !ok || !isToken(name) {
 		return "", "", "", false
 	}
 	if strings.HasPrefix(s, `"`) {
 		value, s, ok = unquote(s)
-		if !ok {
-			return "", "", "", false
-		}
 	} else {
-		end := strings.IndexAny(s, ";, \t")
+		end := strings.IndexAny(s, "; \t\"")
 		if end < 0 {
 			end = len(s)
 		}
@@ -66,7 +78,7 @@ func forwardedPair(s string) (name, value, after string, ok bool) {
 		value, s = s[:end], s[end:]
 	}
 	s = strings.TrimLeft(s, " \t")
-	return name, value, s, value != "" && (s == "" || s[0] == ';' || s[0] == ',')
+	return name, value, s, ok && value != "" && (s == "" || s[0] == ';')
 }
 
 // unquote parses the quoted-string (RFC 9110, section 5.6.4) that s begins with.

@@ -1,0 +1,82 @@
+package ratelimit_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ministryfinder/bounded/ratelimit"
+)
+
+func addr4(n uint32) netip.Addr {
+	var four [4]byte
+	binary.BigEndian.PutUint32(four[:], n)
+	return netip.AddrFrom4(four)
+}
+
+// lenient locks nobody while a benchmark runs: the window is as short as can be.
+var lenient = ratelimit.Config{Window: time.Nanosecond}
+
+func BenchmarkTrackerFail(b *testing.B) {
+	var addrs [1000]netip.Addr
+	for i := range addrs {
+		addrs[i] = addr4(10<<24 + uint32(i)*7919)
+	}
+	b.Run("addresses=1000/serial", func(b *testing.B) {
+		tracker := newTracker(b, lenient)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			a, _ := tracker.Begin(addrs[i%len(addrs)])
+			a.Fail()
+		}
+	})
+	b.Run("addresses=1000/parallel", func(b *testing.B) {
+		tracker := newTracker(b, lenient)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for i := 0; pb.Next(); i++ {
+				a, _ := tracker.Begin(addrs[i%len(addrs)])
+				a.Fail()
+			}
+		})
+	})
+	b.Run("flood", func(b *testing.B) { // each address is new, at the bound
+		tracker := newTracker(b, ratelimit.Config{})
+		b.ReportAllocs()
+		for n := uint32(0); b.Loop(); n++ {
+			a, _ := tracker.Begin(addr4(n))
+			a.Fail()
+		}
+	})
+	b.Run("addresses=1000000", func(b *testing.B) {
+		config := lenient
+		config.MaxAddresses = 1_000_000
+		tracker := newTracker(b, config)
+		for n := range uint32(1_000_000) {
+			_ = tracker.Fail(addr4(n))
+		}
+		b.ReportAllocs()
+		for n := uint32(0); b.Loop(); n++ {
+			a, _ := tracker.Begin(addr4(n * 7919 % 1_000_000))
+			a.Fail()
+		}
+	})
+}
+
+func BenchmarkTrackerCheck(b *testing.B) {
+	tracker := newTracker(b, ratelimit.Config{})
+	for n := range uint32(1000) {
+		_ = tracker.Fail(addr4(n))
+	}
+	b.Run("known", func(b *testing.B) {
+		for n := uint32(0); b.Loop(); n++ {
+			_ = tracker.Check(addr4(n % 1000))
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		for n := uint32(1000); b.Loop(); n++ {
+			_ = tracker.Check(addr4(n))
+		}
+	})
+}
