@@ -31,16 +31,29 @@ func BenchmarkRingObserve(b *testing.B) {
 func BenchmarkRingSnapshot(b *testing.B) {
 	for _, size := range []int{100, 1000} {
 		b.Run(fmt.Sprintf("size=%d/of=random", size), func(b *testing.B) {
-			r, _ := metrics.NewRing(metrics.RingConfig{Size: size})
-			for i := range size {
-				r.Observe(time.Duration(i * 7919 % size))
-			}
+			r := filledRing(b, size)
 			b.ReportAllocs()
 			for b.Loop() {
 				r.Snapshot().Quantile(0.99)
 			}
 		})
 	}
+}
+
+func BenchmarkRingCached(b *testing.B) {
+	r := filledRing(b, 1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Cached().Quantile(0.99)
+	}
+}
+
+func filledRing(b *testing.B, size int) *metrics.Ring[time.Duration] {
+	r := newRing(b, metrics.RingConfig{Size: size})
+	for i := range size {
+		r.Observe(time.Duration(i * 7919 % size))
+	}
+	return r
 }
 
 func BenchmarkRecorderRecord(b *testing.B) {

@@ -51,7 +51,7 @@ type RecorderConfig struct {
 
 	// Times is how many of the last response times are kept for all endpoints
 	// together, and as many for each. Zero means 100. At most 65,536. Each takes
-	// 24 bytes.
+	// 8 bytes; the next power of two is allocated.
 	Times int
 
 	// TimesMaxAge is how long a response time counts. Zero means 5 minutes.

@@ -1,53 +1,58 @@
 package metrics
 
 import (
+	"bytes"
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
-// quantiles are those that the encodings show.
-var quantiles = [...]float64{0.5, 0.9, 0.95, 0.99}
-
-// quantileNames are the same as Prometheus wants them.
-var quantileNames = [len(quantiles)]string{"0.5", "0.9", "0.95", "0.99"}
-
-type ringJSON struct {
-	Count   int      `json:"count"`
-	Window  float64  `json:"window_seconds"`
-	Min     *float64 `json:"min_seconds"`
-	Mean    *float64 `json:"mean_seconds"`
-	P50     *float64 `json:"p50_seconds"`
-	P90     *float64 `json:"p90_seconds"`
-	P95     *float64 `json:"p95_seconds"`
-	P99     *float64 `json:"p99_seconds"`
-	Max     *float64 `json:"max_seconds"`
-	Skipped uint64   `json:"skipped"`
-}
+// quantiles are those that the encodings show, with their names in JSON and in
+// Prometheus.
+var quantiles = [...]struct {
+	q           float64
+	short, long string
+}{{0.5, "p50", "0.5"}, {0.9, "p90", "0.9"}, {0.95, "p95", "0.95"}, {0.99, "p99", "0.99"}}
 
 // MarshalJSON returns the count, the window covered, and the smallest, mean and
-// largest observation with the 0.5, 0.9, 0.95 and 0.99 quantiles, in seconds;
-// null for those if there is no observation.
-func (s RingSnapshot) MarshalJSON() ([]byte, error) {
-	seconds := func(d time.Duration) *float64 {
-		if s.Count == 0 {
-			return nil
-		}
-		f := d.Seconds()
-		return &f
+// largest observation with the 0.5, 0.9, 0.95 and 0.99 quantiles; null for those
+// if there is no observation. Durations are in seconds and their names say so.
+// too_few lists the quantiles for which there are not Enough observations.
+func (s RingSnapshot[T]) MarshalJSON() ([]byte, error) {
+	var zero T
+	unit, scale := "", 1.0
+	if _, ok := any(zero).(time.Duration); ok {
+		unit, scale = "_seconds", 1e9 // nanoseconds in one
 	}
-	return json.Marshal(ringJSON{
-		Count:   s.Count,
-		Window:  s.Age.Seconds(),
-		Min:     seconds(s.Min),
-		Mean:    seconds(s.Mean),
-		P50:     seconds(s.Quantile(quantiles[0])),
-		P90:     seconds(s.Quantile(quantiles[1])),
-		P95:     seconds(s.Quantile(quantiles[2])),
-		P99:     seconds(s.Quantile(quantiles[3])),
-		Max:     seconds(s.Max),
-		Skipped: s.Skipped,
-	})
+	b := strconv.AppendInt([]byte(`{"count":`), int64(s.Count), 10)
+	figure := func(name, unit string, v float64, known bool) {
+		b = append(b, `,"`+name+unit+`":`...)
+		if known {
+			b = appendFloat(b, v)
+		} else {
+			b = append(b, "null"...)
+		}
+	}
+	value := func(name string, v T) { figure(name, unit, float64(v)/scale, s.Count > 0) }
+	figure("window", "_seconds", s.Age.Seconds(), true)
+	value("min", s.Min)
+	value("mean", s.Mean)
+	var tooFew []byte
+	for _, q := range quantiles {
+		value(q.short, s.Quantile(q.q))
+		if !s.Enough(q.q) {
+			tooFew = append(tooFew, `,"`+q.short+`"`...)
+		}
+	}
+	value("max", s.Max)
+	b = append(b, `,"too_few":[`...)
+	b = append(b, bytes.TrimPrefix(tooFew, []byte(","))...)
+	b = strconv.AppendUint(append(b, `],"dropped":`...), s.Dropped, 10)
+	return append(b, '}'), nil
 }
+
+// appendFloat appends v, which must be finite, as JSON and Prometheus read it.
+func appendFloat(b []byte, v float64) []byte { return strconv.AppendFloat(b, v, 'g', -1, 64) }
 
 // classNames are the names of the classes of status in the encodings.
 var classNames = [Classes]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
@@ -80,7 +85,7 @@ type endpointJSON struct {
 	Endpoint string `json:"endpoint"`
 	Pinned   bool   `json:"pinned"`
 	countsJSON
-	Times RingSnapshot `json:"times"`
+	Times RingSnapshot[time.Duration] `json:"times"`
 }
 
 // MarshalJSON returns the endpoint's name, counts and response times as one
@@ -124,19 +129,19 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(struct {
-		At        time.Time           `json:"at"`
-		Uptime    float64             `json:"uptime_seconds"`
-		InFlight  int64               `json:"in_flight"`
-		Total     Counts              `json:"total"`
-		Times     RingSnapshot        `json:"times"`
-		Recent    Recent              `json:"recent"`
-		Endpoints []Endpoint          `json:"endpoints"`
-		Other     Counts              `json:"other"`
-		Retired   Counts              `json:"retired"`
-		Errors    errorsJSON          `json:"errors"`
-		Memory    Memory              `json:"memory"`
-		Values    map[string]*float64 `json:"values"`
-		Losses    Losses              `json:"losses"`
+		At        time.Time                   `json:"at"`
+		Uptime    float64                     `json:"uptime_seconds"`
+		InFlight  int64                       `json:"in_flight"`
+		Total     Counts                      `json:"total"`
+		Times     RingSnapshot[time.Duration] `json:"times"`
+		Recent    Recent                      `json:"recent"`
+		Endpoints []Endpoint                  `json:"endpoints"`
+		Other     Counts                      `json:"other"`
+		Retired   Counts                      `json:"retired"`
+		Errors    errorsJSON                  `json:"errors"`
+		Memory    Memory                      `json:"memory"`
+		Values    map[string]*float64         `json:"values"`
+		Losses    Losses                      `json:"losses"`
 	}{
 		At: s.At, Uptime: s.Uptime.Seconds(), InFlight: s.InFlight,
 		Total: s.Total, Times: s.Times, Recent: s.Recent,

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A family is a metric of the recorder's own, as Prometheus sees it.
@@ -189,19 +190,19 @@ func (p *promWriter) sample(suffix string, v uint64, labels ...string) {
 // sampleFloat is sample for a number that is finite.
 func (p *promWriter) sampleFloat(suffix string, v float64, labels ...string) {
 	p.series(suffix, labels)
-	p.b = strconv.AppendFloat(p.b, v, 'g', -1, 64)
+	p.b = appendFloat(p.b, v)
 	p.b = append(p.b, '\n')
 }
 
 // quantiles writes those of a summary: none of no observations.
-func (p *promWriter) quantiles(s *RingSnapshot, labels ...string) {
+func (p *promWriter) quantiles(s *RingSnapshot[time.Duration], labels ...string) {
 	if s.Count == 0 {
 		return
 	}
 	labels = append(slices.Clip(labels), "quantile", "")
-	for i, q := range quantiles {
-		labels[len(labels)-1] = quantileNames[i]
-		p.sampleFloat("", s.Quantile(q).Seconds(), labels...)
+	for _, q := range quantiles {
+		labels[len(labels)-1] = q.long
+		p.sampleFloat("", s.Quantile(q.q).Seconds(), labels...)
 	}
 }
 

@@ -26,7 +26,8 @@ const (
 type Recorder struct {
 	config  RecorderConfig // with defaults filled in
 	started time.Time
-	times   *Ring // of all endpoints together
+	clock   *clock
+	times   *Ring[time.Duration] // of all endpoints together
 
 	inFlight atomic.Int64
 	aborted  atomic.Uint64
@@ -55,7 +56,7 @@ type Recorder struct {
 // Recorder.mu; the ring needs no lock.
 type endpoint struct {
 	counts Counts
-	times  *Ring
+	times  *Ring[time.Duration]
 }
 
 // errorKind is the value of an error kind's series, guarded by Recorder.mu.
@@ -69,7 +70,8 @@ func NewRecorder(c RecorderConfig) (*Recorder, error) {
 	}
 	c = c.withDefaults()
 	r := &Recorder{config: c, started: time.Now(), recent: newWindow(c.ErrorWindow)}
-	r.times = newRing(c.Times, c.TimesMaxAge, r.started)
+	r.clock = newClock(c.TimesMaxAge / 512)
+	r.times = r.newTimes()
 	r.endpoints = newTable(c.MaxEndpoints, c.Routes, r.newEndpoint, r.retireEndpoint)
 	r.errors = newTable(c.MaxErrors, nil, newErrorKind, r.retireError)
 	return r, nil
@@ -100,16 +102,17 @@ func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 	warnings := r.warningsLocked(name, now, status, slow, failed, d)
 	r.mu.Unlock()
 
-	r.times.observe(now, d)
+	at := r.clock.now()
+	r.times.observe(at, d)
 	if times != nil {
-		times.observe(now, d)
+		times.observe(at, d)
 	}
 	r.warn(warnings)
 }
 
 // recordEndpointLocked counts a request where it belongs and returns the ring
 // of its endpoint, nil if that has no series.
-func (r *Recorder) recordEndpointLocked(name string, now time.Duration, status int, slow bool, d time.Duration) *Ring {
+func (r *Recorder) recordEndpointLocked(name string, now time.Duration, status int, slow bool, d time.Duration) *Ring[time.Duration] {
 	switch name {
 	case OtherName:
 		r.other.add(status, slow, d)
@@ -177,7 +180,12 @@ func (r *Recorder) label(name string) string {
 }
 
 func (r *Recorder) newEndpoint(string) *endpoint {
-	return &endpoint{times: newRing(r.config.Times, r.config.TimesMaxAge, r.started)}
+	return &endpoint{times: r.newTimes()}
+}
+
+// newTimes returns a ring of response times.
+func (r *Recorder) newTimes() *Ring[time.Duration] {
+	return newRing[time.Duration](RingConfig{Size: r.config.Times, MaxAge: r.config.TimesMaxAge}.withDefaults(), r.clock)
 }
 
 func (r *Recorder) retireEndpoint(e *endpoint) { r.retired.merge(e.counts) }

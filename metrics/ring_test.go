@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newRing(t *testing.T, c metrics.RingConfig) *metrics.Ring {
+func newRing(t testing.TB, c metrics.RingConfig) *metrics.Ring[time.Duration] {
 	t.Helper()
 	r, err := metrics.NewRing(c)
 	require.NoError(t, err)
@@ -23,6 +24,8 @@ func newRing(t *testing.T, c metrics.RingConfig) *metrics.Ring {
 func TestRingConfigNamesFieldValueAndWant(t *testing.T) {
 	_, err := metrics.NewRing(metrics.RingConfig{Size: -1})
 	require.EqualError(t, err, "metrics: RingConfig.Size is -1, want 0 to 16777216")
+	_, err = metrics.NewRing(metrics.RingConfig{CacheFor: -1})
+	require.EqualError(t, err, "metrics: RingConfig.CacheFor is -1ns, want zero or more")
 	_, err = metrics.NewRing(metrics.RingConfig{MaxAge: -time.Second})
 	require.EqualError(t, err, "metrics: RingConfig.MaxAge is -1s, want zero or more")
 }
@@ -49,7 +52,7 @@ func TestRingQuantileOfAnyArgument(t *testing.T) {
 	outside := []float64{math.NaN(), math.Inf(-1), -1, 0, 0.5, 1, 2, math.Inf(1)}
 	for _, q := range outside {
 		require.Zero(t, r.Snapshot().Quantile(q), "of nothing, q=%v", q)
-		require.Zero(t, metrics.RingSnapshot{}.Quantile(q))
+		require.Zero(t, metrics.RingSnapshot[time.Duration]{}.Quantile(q))
 	}
 	r.Observe(1)
 	r.Observe(3)
@@ -70,10 +73,10 @@ func TestRingHoldsTheLastObservations(t *testing.T) {
 	require.Equal(t, time.Duration(1224), s.Min)
 	require.Equal(t, time.Duration(1233), s.Max)
 	require.Equal(t, uint64(1234), s.Observed)
-	require.Zero(t, s.Skipped)
+	require.Zero(t, s.Dropped)
 }
 
-func TestRingIsExactAtTheExtremes(t *testing.T) {
+func TestRingAtTheExtremes(t *testing.T) {
 	r := newRing(t, metrics.RingConfig{Size: 3})
 	r.Observe(math.MaxInt64)
 	r.Observe(math.MaxInt64)
@@ -82,9 +85,56 @@ func TestRingIsExactAtTheExtremes(t *testing.T) {
 	s := r.Snapshot()
 	require.Equal(t, 3, s.Count)
 	require.Zero(t, s.Min)
-	require.Equal(t, time.Duration(math.MaxInt64), s.Max)
+	require.InEpsilon(t, float64(math.MaxInt64), float64(s.Max), 1e-9)
+	require.Equal(t, s.Max, s.Quantile(0.99))
 	require.Positive(t, s.Mean)
-	require.Equal(t, uint64(1), s.Negative)
+	require.Equal(t, uint64(1), s.Dropped)
+	require.Equal(t, uint64(3), s.Observed)
+
+	r.Observe(1<<36 - 1)
+	require.Equal(t, time.Duration(1<<36-1), r.Snapshot().Quantile(0.5), "68 s are exact")
+}
+
+type celsius float64
+
+func TestRingOfOtherFigures(t *testing.T) {
+	r, err := metrics.NewRingOf[celsius](metrics.RingConfig{})
+	require.NoError(t, err)
+	for _, v := range []celsius{36.6, 0, 41.5, celsius(math.NaN()), celsius(math.Inf(1)), celsius(math.Inf(-1)), -1} {
+		r.Observe(v)
+	}
+	s := r.Snapshot()
+	require.Equal(t, 3, s.Count)
+	require.Equal(t, uint64(4), s.Dropped)
+	require.Zero(t, s.Min)
+	require.InEpsilon(t, 36.6, float64(s.Quantile(0.5)), 1e-8)
+	require.InEpsilon(t, 41.5, float64(s.Max), 1e-8)
+	require.InEpsilon(t, 78.1/3, float64(s.Mean), 1e-8)
+	r.Observe(math.MaxFloat64)
+	r.Observe(math.MaxFloat64)
+	s = r.Snapshot()
+	require.Equal(t, s.Max, s.Mean, "a sum beyond all numbers")
+	require.InEpsilon(t, math.MaxFloat64, float64(s.Max), 1e-8)
+	b, err := s.MarshalJSON()
+	require.NoError(t, err)
+	require.True(t, json.Valid(b))
+	require.Contains(t, string(b), `"min":0,`)
+	require.Contains(t, string(b), `"too_few":["p50","p90","p95","p99"],"dropped":4}`)
+}
+
+func TestRingSaysWhichQuantilesRestOnEnough(t *testing.T) {
+	r := newRing(t, metrics.RingConfig{})
+	for n := range 1000 {
+		s := r.Snapshot()
+		require.Equal(t, n >= 20, s.Enough(0.5))
+		require.Equal(t, n >= 100, s.Enough(0.1))
+		require.Equal(t, n >= 100, s.Enough(0.9))
+		require.False(t, s.Enough(0.99))
+		require.False(t, s.Enough(math.NaN()))
+		require.False(t, s.Enough(1))
+		r.Observe(1)
+	}
+	require.True(t, r.Snapshot().Enough(0.99))
 }
 
 func TestRingForgetsWhenTrafficStops(t *testing.T) {
@@ -95,13 +145,13 @@ func TestRingForgetsWhenTrafficStops(t *testing.T) {
 		r.Observe(time.Second)
 		s := r.Snapshot()
 		require.Equal(t, 2, s.Count)
-		require.Equal(t, time.Minute, s.Age)
+		require.InDelta(t, time.Minute, s.Age, float64(5*time.Minute/64))
 
-		time.Sleep(4 * time.Minute)
-		require.Equal(t, 2, r.Snapshot().Count, "as old as MaxAge still counts")
-		time.Sleep(time.Nanosecond)
+		time.Sleep(4*time.Minute - 5*time.Minute/64 - 1)
+		require.Equal(t, 2, r.Snapshot().Count, "to a 64th of MaxAge")
+		time.Sleep(5*time.Minute/64 + 2)
 		s = r.Snapshot()
-		require.Equal(t, 1, s.Count)
+		require.Equal(t, 1, s.Count, "older than MaxAge by a nanosecond")
 		require.Equal(t, time.Second, s.Quantile(0.99))
 
 		time.Sleep(time.Minute)
@@ -109,6 +159,41 @@ func TestRingForgetsWhenTrafficStops(t *testing.T) {
 		require.Zero(t, s.Count)
 		require.Zero(t, s.Quantile(0.5))
 		require.Zero(t, s.Mean)
+	})
+}
+
+// Whatever the pace of the observations: with many, few or none in a period of
+// the ring's clock.
+func TestRingAgesAtAnyPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, maxAge := range []time.Duration{1, 100, time.Microsecond, time.Second, time.Minute, 10 * time.Hour} {
+			r := newRing(t, metrics.RingConfig{Size: 5000, MaxAge: maxAge})
+			for pace := max(maxAge/1000, 1); pace < 4*maxAge; pace = 3*pace + 1 {
+				for range 1000 {
+					r.Observe(1)
+					time.Sleep(pace)
+				}
+				within := int(maxAge / pace)
+				require.LessOrEqual(t, r.Snapshot().Count, max(within, 1), "%v every %v", maxAge, pace)
+				require.GreaterOrEqual(t, r.Snapshot().Count, min(within, 1000)*60/64-2, "%v every %v", maxAge, pace)
+				time.Sleep(maxAge)
+				require.Zero(t, r.Snapshot().Count)
+			}
+		}
+	})
+}
+
+func TestRingCachedIsNoOlderThanCacheFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(t, metrics.RingConfig{CacheFor: time.Minute})
+		r.Observe(1)
+		require.Equal(t, 1, r.Cached().Count)
+		r.Observe(2)
+		time.Sleep(time.Minute - 1)
+		require.Equal(t, 1, r.Cached().Count)
+		time.Sleep(1)
+		require.Equal(t, 2, r.Cached().Count)
+		require.Equal(t, time.Duration(2), r.Cached().Quantile(1))
 	})
 }
 
@@ -122,10 +207,10 @@ func TestRingSnapshotDoesNotChange(t *testing.T) {
 }
 
 // Writers write values that only they may write, at their own pace; a snapshot
-// must hold nothing else, and all that is lost must be counted.
+// must hold nothing else, and nothing that is long gone.
 func TestRingUnderConcurrentWriters(t *testing.T) {
-	const writers, each = 8, 5000
-	r := newRing(t, metrics.RingConfig{Size: 64, MaxAge: time.Hour})
+	const writers, each, size = 8, 5000, 64
+	r := newRing(t, metrics.RingConfig{Size: size, MaxAge: time.Hour, CacheFor: time.Nanosecond})
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -142,21 +227,22 @@ func TestRingUnderConcurrentWriters(t *testing.T) {
 			running = false
 		default:
 		}
-		s := r.Snapshot()
-		require.LessOrEqual(t, s.Count, 64)
-		last := time.Duration(-1)
-		for q := 0.0; q <= 1; q += 0.05 {
-			v := s.Quantile(q)
-			require.GreaterOrEqual(t, v, last)
-			last = v
-			require.Less(t, int(v%1_000_000), each)
-			require.Less(t, int(v/1_000_000), writers)
+		for _, s := range []metrics.RingSnapshot[time.Duration]{r.Snapshot(), r.Cached()} {
+			require.LessOrEqual(t, s.Count, size)
+			last := time.Duration(-1)
+			for q := 0.0; q <= 1; q += 0.05 {
+				v := s.Quantile(q)
+				require.GreaterOrEqual(t, v, last)
+				last = v
+				require.Less(t, int(v%1_000_000), each)
+				require.Less(t, int(v/1_000_000), writers)
+			}
 		}
 	}
 	s := r.Snapshot()
 	require.Equal(t, uint64(writers*each), s.Observed)
-	require.Zero(t, s.Busy)
-	require.Equal(t, 64, s.Count)
+	require.Equal(t, size, s.Count)
+	require.Equal(t, size, r.Cached().Count)
 }
 
 func FuzzRingAgainstASortedSlice(f *testing.F) {

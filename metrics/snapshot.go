@@ -50,7 +50,7 @@ type Endpoint struct {
 	Name   string
 	Pinned bool // always has a series
 	Counts      // since it got its series
-	Times  RingSnapshot
+	Times  RingSnapshot[time.Duration]
 }
 
 // ErrorKind is what a [Recorder] knows of one kind of error.
@@ -73,7 +73,7 @@ type Snapshot struct {
 	Endpoints []Endpoint // those that have a series, by name
 	Other     Counts     // requests to endpoints without a series
 	Retired   Counts     // requests of endpoints whose series was removed
-	Times     RingSnapshot
+	Times     RingSnapshot[time.Duration]
 
 	Errors        []ErrorKind // those that have a series, by kind
 	ErrorsTotal   uint64      // all errors
@@ -134,14 +134,14 @@ func (r *Recorder) Snapshot() Snapshot {
 
 // copyCounts copies what r.mu guards into s, and returns the rings of the
 // endpoints, in the order of s.Endpoints, and the application's gauges.
-func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring, gauges []gauge) {
+func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], gauges []gauge) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Since(r.started)
 	s.Uptime = now
 	s.Total, s.Other, s.Retired = r.total, r.other, r.retired
 	s.Endpoints = make([]Endpoint, 0, len(r.endpoints.series))
-	rings = make([]*Ring, 0, len(r.endpoints.series))
+	rings = make([]*Ring[time.Duration], 0, len(r.endpoints.series))
 	for _, e := range r.endpoints.series {
 		s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned, Counts: e.value.counts})
 		rings = append(rings, e.value.times)
