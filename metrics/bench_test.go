@@ -3,11 +3,37 @@ package metrics_test
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ministryfinder/bounded/metrics"
 )
+
+func BenchmarkCounterInc(b *testing.B) {
+	b.Run("writers=one", func(b *testing.B) {
+		var c metrics.Counter
+		for b.Loop() {
+			c.Inc()
+		}
+	})
+	b.Run("writers=all", func(b *testing.B) {
+		var c metrics.Counter
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				c.Inc()
+			}
+		})
+	})
+	b.Run("writers=all/of=atomic", func(b *testing.B) { // to compare with
+		var c atomic.Uint64
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				c.Add(1)
+			}
+		})
+	})
+}
 
 func BenchmarkRingObserve(b *testing.B) {
 	b.Run("writers=one", func(b *testing.B) {

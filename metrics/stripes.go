@@ -1,0 +1,99 @@
+package metrics
+
+import (
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A line is eight counters that fill a cache line.
+type line [8]atomic.Uint64
+
+const (
+	// meetings is how often two writers must have met on a line until there are
+	// twice as many stripes. It is more than chance brings about in a while, and
+	// passes within milliseconds when processors compete.
+	meetings = 64
+
+	maxStripes = 64
+)
+
+// stripes are eight counters that are as cheap as an atomic word each while one
+// goroutine writes at a time. When writers meet they are spread over more and
+// more lines, up to four for each processor, so that they seldom meet again: the
+// idea of Doug Lea's LongAdder. A counter's value is the sum over all lines.
+// The zero value is ready.
+type stripes struct {
+	first line
+	more  atomic.Pointer[[]*line] // nil at first; a power of two of lines, the first among them
+	met   atomic.Uint32
+}
+
+// mine returns the line that the calling goroutine should write: the one that
+// the address of its stack chooses, so that it is the same each time.
+func (s *stripes) mine() *line {
+	more := s.more.Load()
+	if more == nil {
+		return &s.first
+	}
+	var here byte
+	hash := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9e3779b97f4a7c15 >> 32
+	return (*more)[hash&uint64(len(*more)-1)]
+}
+
+// add adds n to counter i of a line that mine returned.
+func (s *stripes) add(l *line, i int, n uint64) {
+	w := &l[i]
+	if v := w.Load(); !w.CompareAndSwap(v, v+n) {
+		w.Add(n)
+		if s.met.Add(1)%meetings == 0 {
+			s.grow()
+		}
+	}
+}
+
+// grow doubles the lines, if there may be more of them.
+func (s *stripes) grow() {
+	old := s.more.Load()
+	lines := []*line{&s.first}
+	if old != nil {
+		lines = *old
+	}
+	most := min(1<<bits.Len(uint(4*runtime.NumCPU()-1)), maxStripes)
+	if len(lines) >= most {
+		return
+	}
+	grown := make([]*line, 2*len(lines))
+	for i := copy(grown, lines); i < len(grown); i++ {
+		grown[i] = new(line)
+	}
+	s.more.CompareAndSwap(old, &grown) // if another has grown them, that will do
+}
+
+// sum returns the value of counter i.
+func (s *stripes) sum(i int) uint64 {
+	more := s.more.Load()
+	if more == nil {
+		return s.first[i].Load()
+	}
+	var sum uint64
+	for _, l := range *more {
+		sum += l[i].Load()
+	}
+	return sum
+}
+
+// take returns the value of counter i and makes it 0, losing nothing that is
+// added meanwhile.
+func (s *stripes) take(i int) uint64 {
+	more := s.more.Load()
+	if more == nil {
+		return s.first[i].Swap(0)
+	}
+	var sum uint64
+	for _, l := range *more {
+		sum += l[i].Swap(0)
+	}
+	return sum
+}
