@@ -17,10 +17,10 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 		return f, false
 	}
 	tag, live := tagOf(h), stateLive|uint64(h)
-	i := homeOf(h, len(b.buckets))
-	for range b.buckets { // every bucket may have overflowed: see link
-		bk := &b.buckets[i]
-		marks, overflowed := bk.matches(tag)
+	passed := passedShift(h)
+	for w := wayOf(h, len(b.buckets)); ; {
+		bk := &b.buckets[w.at]
+		marks, high := bk.matches(tag)
 		for ; marks != 0; marks &= marks - 1 {
 			at := bk.slot[cellOf(marks)].Load()
 			sl := b.slot(at)
@@ -57,12 +57,8 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 				return found[K, V]{sl, b, at, meta}, true
 			}
 		}
-		if !overflowed {
+		if high>>passed&mostPassed == 0 || !w.next(len(b.buckets)) {
 			return f, false
 		}
-		if i++; i == uint64(len(b.buckets)) {
-			i = 0
-		}
 	}
-	return f, false
 }

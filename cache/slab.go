@@ -50,9 +50,9 @@ func (s *shard[K, V]) weight(i uint32) uint32 {
 // slotOverhead is about what an entry costs in the index and the columns.
 const slotOverhead = 26
 
-// bucketsFor returns the number of buckets that index so many slots with one cell
-// in ten empty.
-func bucketsFor(slots int) int { return slots*10/(9*bucketCells) + 1 }
+// bucketsFor returns the number of buckets that index so many slots with two cells
+// in thirteen empty: see bucket.
+func bucketsFor(slots int) int { return slots*13/(11*bucketCells) + 1 }
 
 // slabBytes returns what a slab with so many slots costs, and the columns beside it.
 func (e *engine[K, V]) slabBytes(slots int) int64 {

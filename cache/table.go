@@ -9,20 +9,74 @@ import (
 // cache line beside a tag for each and the overflow count.
 const bucketCells = 12
 
-// A bucket is one cache line of the index: twelve one-byte tags, a count of the
-// entries that belong here but stand in a later bucket, and twelve slot numbers.
+// A bucket is one cache line of the index: twelve one-byte tags, counts of the
+// entries that were here in vain because all cells were taken, and twelve slot numbers.
 // A tag of zero marks an empty cell.
 //
-// An entry's cell is fixed from its insertion to its removal: nothing is ever
-// moved to make a gap or close one. A reader that walks from the home bucket of a
-// key to the first bucket that nothing overflowed therefore meets the cell of
-// every entry that is present during the whole walk, whatever writers do to the
-// others meanwhile. That is why a Get never misses a present key and needs
-// neither a lock nor a version for the index.
+// An entry walks from the home bucket of its hash along a way that its hash decides
+// (see way), and takes the first empty cell. It is fixed there until its removal: nothing is
+// ever moved to make a gap or close one. Each bucket that it passed counts it, in one of
+// eight counts that its hash chooses. A reader that walks the same way until it meets a
+// bucket whose count is zero therefore meets the cell of every entry that is present
+// during the whole walk, whatever writers do to the others meanwhile. That is why a Get never
+// misses a present key and needs neither a lock nor a version for the index.
+//
+// With eleven cells of thirteen taken an entry is found in 1.4 buckets, and a miss takes 1.5. With
+// one count it would take six, and with ways that lead to the next bucket, more than twenty: full
+// buckets come in rows then, and what passed them stands behind them for long.
 type bucket struct {
 	low  atomic.Uint64 // tags of cells 0 to 7
-	high atomic.Uint64 // tags of cells 8 to 11, then the overflow count in 32 bits
+	high atomic.Uint64 // tags of cells 8 to 11, then eight counts of 4 bits
 	slot [bucketCells]atomic.Uint32
+}
+
+// A count that reaches mostPassed stays there, because what is not counted cannot be
+// taken off: it sends readers further than they need to go, until the shard gets another slab.
+const mostPassed = 15
+
+// passedShift returns where the count of a hash stands in bucket.high.
+func passedShift(h uint32) uint32 { return 32 + h>>8&7<<2 }
+
+// pass counts an entry that goes on to the next bucket.
+func (b *bucket) pass(h uint32) {
+	shift, w := passedShift(h), b.high.Load()
+	if w>>shift&mostPassed != mostPassed {
+		b.high.Store(w + 1<<shift)
+	}
+}
+
+// unpass takes it off.
+func (b *bucket) unpass(h uint32) {
+	shift, w := passedShift(h), b.high.Load()
+	if w>>shift&mostPassed != mostPassed {
+		b.high.Store(w - 1<<shift)
+	}
+}
+
+// A way leads through the buckets: to farWays of them from all over the index, so that
+// full ones do not stand in rows, and then to each, so that it finds what there is.
+type way struct {
+	hash uint32 // of the home bucket, and scrambled by each step
+	step int
+	at   uint64 // the bucket
+}
+
+const farWays = 16
+
+func wayOf(h uint32, n int) way { return way{hash: h, at: homeOf(h, n)} }
+
+// next leads to the next of n buckets. It reports whether there is one that the way
+// did not lead to yet.
+func (w *way) next(n int) bool {
+	if w.step++; w.step <= farWays {
+		w.hash = w.hash*0x9e3779b1 + 0x7f4a7c15
+		w.at = homeOf(w.hash, n)
+		return true
+	}
+	if w.at++; w.at == uint64(n) {
+		w.at = 0
+	}
+	return w.step <= farWays+n
 }
 
 const (
@@ -55,10 +109,10 @@ func matchTags(w, tag uint64) uint64 {
 }
 
 // matches returns the cells of b whose tag may be tag, as a set of marks (see
-// cellOf), and reports whether entries of this bucket overflowed to the next.
-func (b *bucket) matches(tag uint64) (marks uint64, overflowed bool) {
+// cellOf), and the counts of those that passed.
+func (b *bucket) matches(tag uint64) (marks, high uint64) {
 	low, high := b.low.Load(), b.high.Load()
-	return matchTags(low, tag)>>7 | matchTags(high, tag)&0x80808080>>6, high>>32 != 0
+	return matchTags(low, tag)>>7 | matchTags(high, tag)&0x80808080>>6, high
 }
 
 // cellOf returns the cell of the lowest mark. Cell i below eight has bit 8i, and
@@ -81,35 +135,29 @@ func (b *bucket) setTag(i int, tag uint64) {
 // link makes the index name slot for hash h. There must be an empty cell
 // somewhere; the shard's lock must be held.
 func link(bs []bucket, h uint32, slot uint32) {
-	for i := homeOf(h, len(bs)); ; {
-		b := &bs[i]
+	for w := wayOf(h, len(bs)); ; w.next(len(bs)) {
+		b := &bs[w.at]
 		if empty, _ := b.matches(0); empty != 0 {
 			cell := cellOf(empty)
 			b.slot[cell].Store(slot)
 			b.setTag(cell, tagOf(h))
 			return
 		}
-		b.high.Store(b.high.Load() + 1<<32)
-		if i++; i == uint64(len(bs)) {
-			i = 0
-		}
+		b.pass(h)
 	}
 }
 
 // unlink takes the cell that names slot for hash h out of the index. It must be
 // there; the shard's lock must be held.
 func unlink(bs []bucket, h uint32, slot uint32) {
-	for i := homeOf(h, len(bs)); ; {
-		b := &bs[i]
+	for w := wayOf(h, len(bs)); ; w.next(len(bs)) {
+		b := &bs[w.at]
 		for marks, _ := b.matches(tagOf(h)); marks != 0; marks &= marks - 1 {
 			if cell := cellOf(marks); b.slot[cell].Load() == slot {
 				b.setTag(cell, 0)
 				return
 			}
 		}
-		b.high.Store(b.high.Load() - 1<<32)
-		if i++; i == uint64(len(bs)) {
-			i = 0
-		}
+		b.unpass(h)
 	}
 }
