@@ -19,18 +19,43 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source, e.RetryAfter.Round(time.Second))
 }
 
-// A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source has as
-// many charges in its window as are allowed, and is not locked out: attempts are open, or it may be one that the
-// table had to forget.
+// A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source is not
+// locked out and yet may not be charged: see [Reason].
 type BusyError struct {
 	Source     netip.Prefix
 	RetryAfter time.Duration // until the oldest charge leaves the window; an attempt that ends may make room sooner
-	Saturated  bool          // some of the charges may be those of another source
+	Saturated  bool          // Reason is TooManyRemembered: some of the charges may be those of another source
+	Reason     Reason
 }
 
 // Error names the source and says when it may try again at the latest.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("ratelimit: %v has too many attempts under way, want fewer or a wait of %v", e.Source, e.RetryAfter.Round(time.Second))
+	return fmt.Sprintf("ratelimit: %v has %v, want fewer or a wait of %v", e.Source, e.Reason, e.RetryAfter.Round(time.Second))
+}
+
+// A Reason says why a source is denied that is not locked out.
+type Reason uint8
+
+const (
+	TooManyOpen       Reason = iota + 1 // as many charges in the window as are allowed, with attempts that are under way
+	TooManyRemembered                   // the same, with charges that may be those of a source that the table had to forget
+	TooManyLong                         // Config.LongFailures in Config.LongWindow
+	TooManyInPrefix                     // as many charges in a network as its [PrefixLimit]; BusyError.Source is the network
+)
+
+// String completes the sentence "the source has ...".
+func (r Reason) String() string {
+	switch r {
+	case TooManyOpen:
+		return "too many attempts under way"
+	case TooManyRemembered:
+		return "too many attempts remembered"
+	case TooManyLong:
+		return "too many failed attempts in the long window"
+	case TooManyInPrefix:
+		return "too many failed attempts from its network"
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
 }
 
 // RetryAfter returns how long to wait after a [*LockedError] or [*BusyError] in err, and
@@ -50,6 +75,7 @@ func RetryAfter(err error) (time.Duration, bool) {
 // A verdict is what the table says to an attempt.
 type verdict struct {
 	kind verdictKind
+	bits uint8 // crowded: the length of the prefix
 	wait int64 // nanoseconds
 }
 
@@ -60,14 +86,23 @@ const (
 	locked                // out
 	busy                  // with charges of its own
 	saturated             // with charges that may be those of others
+	exhausted             // the long window
+	crowded               // a network
 )
 
 func (v verdict) err(s source) error {
+	wait := time.Duration(v.wait)
 	switch v.kind {
 	case allowed:
 		return nil
 	case locked:
-		return &LockedError{Source: s.prefix(), RetryAfter: time.Duration(v.wait)}
+		return &LockedError{Source: s.prefix(), RetryAfter: wait}
+	case saturated:
+		return &BusyError{Source: s.prefix(), RetryAfter: wait, Saturated: true, Reason: TooManyRemembered}
+	case exhausted:
+		return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyLong}
+	case crowded:
+		return &BusyError{Source: s.network(int(v.bits)), RetryAfter: wait, Reason: TooManyInPrefix}
 	}
-	return &BusyError{Source: s.prefix(), RetryAfter: time.Duration(v.wait), Saturated: v.kind == saturated}
+	return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyOpen}
 }

@@ -1,17 +1,16 @@
 package ratelimit
 
+import "math/bits"
+
 // An index finds entries by the hash of their source: a hash table with linear
 // probing, at most half full, that closes the gap when an entry goes.
 type index struct {
-	cells []uint32 // the number of an entry + 1; a power of two of them, or none
+	cells []uint32 // the number of an entry + 1; a power of two of them
 	len   int
 }
 
 // find returns the entry of that hash that is the one.
 func (x *index) find(hash uint64, is func(i uint32) bool) (uint32, bool) {
-	if x.len == 0 {
-		return 0, false
-	}
 	mask := uint64(len(x.cells) - 1)
 	for at := hash & mask; x.cells[at] != 0; at = (at + 1) & mask {
 		if i := x.cells[at] - 1; is(i) {
@@ -21,28 +20,20 @@ func (x *index) find(hash uint64, is func(i uint32) bool) (uint32, bool) {
 	return 0, false
 }
 
-// insert enters an entry; hashOf tells the hash of the others.
-func (x *index) insert(hash uint64, i uint32, hashOf func(i uint32) uint64) {
-	if 2*(x.len+1) > len(x.cells) {
-		old := x.cells
-		x.cells = make([]uint32, max(16, 2*len(old)))
-		for _, cell := range old {
-			if cell != 0 {
-				x.put(hashOf(cell-1), cell)
-			}
-		}
-	}
-	x.put(hash, i+1)
-	x.len++
+// newIndex returns an index for so many entries.
+func newIndex(entries int) index {
+	return index{cells: make([]uint32, 1<<bits.Len(uint(2*entries)))}
 }
 
-func (x *index) put(hash uint64, cell uint32) {
+// insert enters an entry.
+func (x *index) insert(hash uint64, i uint32) {
 	mask := uint64(len(x.cells) - 1)
 	at := hash & mask
 	for x.cells[at] != 0 {
 		at = (at + 1) & mask
 	}
-	x.cells[at] = cell
+	x.cells[at] = i + 1
+	x.len++
 }
 
 // remove takes an entry out, and moves those that stand behind it because it stood

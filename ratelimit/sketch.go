@@ -3,8 +3,8 @@ package ratelimit
 import "math/bits"
 
 // A sketch remembers the charges of all sources that were evicted, in a fixed
-// number of cells. A source has one cell in each of two rows; a cell is the time of a
-// lock-out's end and as many times of charges, newest first, as an entry has. When a source
+// number of cells. A source has one cell in each of two rows; a cell is as many times of
+// charges, newest first, as an entry has, the time of a lock-out's end, and more. When a source
 // is evicted, each of its cells becomes the maximum of itself and of the entry,
 // element by element. When a source comes that is not in the table, it begins with the minimum of its
 // cells, element by element.
@@ -25,44 +25,67 @@ import "math/bits"
 // on who is evicted, or on what an attacker knows. Chance only decides how many others a source shares its
 // cells with.
 //
+// The long window is remembered in the same way, bucket by bucket, but a newcomer always
+// has a window's worth of it left: by a flood that goes on all day, strangers would otherwise be
+// denied until the next. So each time a source gets itself evicted may give it that
+// many failures more in the long window, and none in the short.
+//
 // The idea of inheriting the maximum of the evicted is that of Space-Saving (Metwally,
 // Agrawal and El Abbadi, ICDT 2005); two rows and the minimum are those of the Count-Min sketch (Cormode and
 // Muthukrishnan, LATIN 2004).
 type sketch struct {
-	cells []int64 // nothing until the first eviction
-	width int     // of a cell
-	mask  uint32  // cells in a row - 1
+	failures int
+	cells    []int64     // each is failures times, the end of a lock-out, and when strikes are forgiven
+	long     []histogram // one to a cell: the long windows
+	mask     uint32      // cells in a row - 1
 }
 
 const sketchRows = 2
 
-// fold remembers an entry. There are about as many cells in a row as addresses in the table.
-func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil int64, addresses int) {
-	if s.cells == nil {
-		row := 1 << bits.Len(uint(max(addresses, 64)-1))
-		s.width, s.mask = len(stamps)+1, uint32(row-1)
-		s.cells = make([]int64, sketchRows*row*s.width)
-	}
+// mostCells bounds what the sketches of large trackers take.
+const mostCells = 1 << 17
+
+// newSketch returns a sketch with about as many cells in a row as addresses in the table.
+func newSketch(failures, addresses int) sketch {
+	row := 1 << bits.Len(uint(min(max(addresses, 64), mostCells)-1))
+	s := sketch{failures: failures, mask: uint32(row - 1), long: make([]histogram, sketchRows*row)}
+	s.cells = make([]int64, sketchRows*row*s.width())
+	return s
+}
+
+// The elements of a cell are the charges, newest first, and then these.
+func (s *sketch) lockedUntil() int { return s.failures }
+func (s *sketch) forgivenAt() int  { return s.failures + 1 }
+func (s *sketch) width() int       { return s.failures + 2 }
+
+// fold remembers an entry.
+func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64, long histogram) {
 	for row := range sketchRows {
-		cell := s.cell(hash, row)
+		at := s.at(hash, row)
+		cell := s.cell(at)
 		for j, stamp := range stamps {
 			cell[j] = max(cell[j], stamp)
 		}
-		cell[len(stamps)] = max(cell[len(stamps)], lockedUntil)
+		cell[s.lockedUntil()] = max(cell[s.lockedUntil()], lockedUntil)
+		cell[s.forgivenAt()] = max(cell[s.forgivenAt()], forgivenAt)
+		s.long[at].raise(long)
 	}
 }
 
-// least returns element j of what is remembered at least of a source: a charge, or
-// after the charges the end of a lock-out.
+// least returns element j of what is remembered at least of a source.
 func (s *sketch) least(hash uint64, j int) int64 {
-	if s.cells == nil {
-		return 0
-	}
-	return min(s.cell(hash, 0)[j], s.cell(hash, 1)[j])
+	return min(s.cell(s.at(hash, 0))[j], s.cell(s.at(hash, 1))[j])
 }
 
-func (s *sketch) cell(hash uint64, row int) []int64 {
-	at := uint32(hash>>(32*row)) & s.mask
-	from := (row*int(s.mask+1) + int(at)) * s.width
-	return s.cells[from : from+s.width]
+// leastLong returns the long window that is remembered at least of a source.
+func (s *sketch) leastLong(hash uint64) histogram {
+	h := s.long[s.at(hash, 0)]
+	h.lower(s.long[s.at(hash, 1)])
+	return h
 }
+
+func (s *sketch) at(hash uint64, row int) int {
+	return row*int(s.mask+1) + int(uint32(hash>>(32*row))&s.mask)
+}
+
+func (s *sketch) cell(at int) []int64 { return s.cells[at*s.width() : (at+1)*s.width()] }

@@ -22,6 +22,7 @@ const (
 var (
 	sixToFour = netip.MustParsePrefix("2002::/16")    // RFC 3056: the address follows the prefix
 	nat64     = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the address is at the end
+	teredo    = netip.MustParsePrefix("2001::/32")    // RFC 4380: the address is at the end, inverted
 )
 
 // sourceOf returns the source of an address, and reports whether the address is valid.
@@ -40,6 +41,8 @@ func sourceOf(addr netip.Addr) (source, bool) {
 		return source{uint64(binary.BigEndian.Uint32(sixteen[2:6])), ipv4}, true
 	case nat64.Contains(addr):
 		return source{uint64(binary.BigEndian.Uint32(sixteen[12:])), ipv4}, true
+	case teredo.Contains(addr):
+		return source{uint64(^binary.BigEndian.Uint32(sixteen[12:])), ipv4}, true
 	}
 	return source{binary.BigEndian.Uint64(sixteen[:8]), ipv6}, true
 }
@@ -54,4 +57,9 @@ func (s source) prefix() netip.Prefix {
 	var sixteen [16]byte
 	binary.BigEndian.PutUint64(sixteen[:8], s.bits)
 	return netip.PrefixFrom(netip.AddrFrom16(sixteen), 64)
+}
+
+// network returns the prefix of a length that the source is in.
+func (s source) network(bits int) netip.Prefix {
+	return netip.PrefixFrom(s.prefix().Addr(), bits).Masked()
 }

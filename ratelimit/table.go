@@ -2,26 +2,31 @@ package ratelimit
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"slices"
+	"time"
 	"unsafe"
 )
 
 // A table is a tracker without its lock and its clock: now is an argument, in
-// nanoseconds, and zero is never.
+// nanoseconds, and zero is never. It is as large when it is made as it ever gets.
 //
 // An entry keeps the last Failures charges of its source, newest first. A charge is
 // of one of three kinds: open, until somebody says how the attempt went; a failure; or
 // inherited from the sketch, when the source was not in the table and may have been before.
 type table struct {
 	rule    rule
+	base    time.Time // of now, for events
 	seed    maphash.Seed
-	entries []entry // grows to MaxAddresses
-	stamps  []int64 // rule.failures to an entry: when each charge was made, newest first
+	entries []entry     // grows to MaxAddresses, for which there is room
+	stamps  []int64     // rule.failures to an entry: when each charge was made, newest first
+	long    []histogram // one to an entry: the charges in the long window
 	index   index
 	free    uint32 // the first of the unused entries, + 1, linked through next
 	len     int
 	family  [families]kin
 	last    int64 // the last charge: each is at a time of its own, which names it
+	events  chan Event
 	counts  counts
 }
 
@@ -29,6 +34,9 @@ type table struct {
 type rule struct {
 	failures                    int
 	window, lockout, maxLockout int64
+	jitter                      int64
+	long                        int   // negative: no such limit
+	longWidth                   int64 // of a bucket
 	addresses                   int
 }
 
@@ -37,25 +45,46 @@ type kin struct {
 	len    int
 	levels []list // by suspicion; in each the one charged last is first
 	sketch sketch
+	tiers  []prefixTier
 }
 
 // An entry has no pointers: the collector does not look at the table.
 type entry struct {
 	source      source
 	lockedUntil int64  // zero: was never locked
+	forgivenAt  int64  // when the last strike is forgiven; one is for each maxLockout before
 	open        uint64 // bit j: charge j is open
 	inherited   uint64 // bit j: charge j is inherited
 	prev, next  uint32 // in its level, + 1
-	strikes     uint8
 	level       uint8
 	used        bool
+	struck      bool // was locked while in the table: forgivenAt is not that of another
 }
 
 type counts struct {
 	begun, succeeded, failed, cancelled    uint64
 	lockouts                               uint64
 	deniedLocked, deniedBusy, deniedSketch uint64
-	evicted, evictedLocked, swept          uint64
+	deniedLong, deniedPrefix, observed     uint64
+	evicted, evictedLive, evictedLocked    uint64
+	swept                                  uint64
+	eventsDropped                          uint64
+}
+
+// denied counts an attempt that was refused.
+func (c *counts) denied(kind verdictKind) {
+	switch kind {
+	case locked:
+		c.deniedLocked++
+	case busy:
+		c.deniedBusy++
+	case saturated:
+		c.deniedSketch++
+	case exhausted:
+		c.deniedLong++
+	case crowded:
+		c.deniedPrefix++
+	}
 }
 
 type outcome uint8
@@ -70,12 +99,25 @@ func newTable(c Config) table {
 	t := table{
 		rule: rule{
 			failures: c.Failures, window: int64(c.Window),
-			lockout: int64(c.Lockout), maxLockout: int64(c.MaxLockout), addresses: c.MaxAddresses,
+			lockout: int64(c.Lockout), maxLockout: int64(c.MaxLockout), jitter: int64(c.Jitter),
+			long: c.LongFailures, longWidth: bucketWidth(int64(c.LongWindow)), addresses: c.MaxAddresses,
 		},
-		seed: maphash.MakeSeed(),
+		seed:    maphash.MakeSeed(),
+		entries: make([]entry, 0, c.MaxAddresses),
+		stamps:  make([]int64, c.MaxAddresses*c.Failures),
+		long:    make([]histogram, c.MaxAddresses),
+		index:   newIndex(c.MaxAddresses),
+		events:  make(chan Event, queuedEvents),
 	}
 	for f := range t.family {
-		t.family[f].levels = make([]list, c.Failures+3)
+		k := &t.family[f]
+		k.levels = make([]list, c.Failures+3)
+		k.sketch = newSketch(c.Failures, c.MaxAddresses)
+		for _, p := range c.Prefixes {
+			if p.Failures > 0 && p.IPv4 == (family(f) == ipv4) {
+				k.tiers = append(k.tiers, newPrefixTier(p, t.rule.window, c.MaxAddresses))
+			}
+		}
 	}
 	return t
 }
@@ -86,20 +128,19 @@ func (t *table) charge(s source, now int64) (id int64, v verdict) {
 	i, ok := t.find(s)
 	if ok {
 		v = t.judge(i, now)
-	} else if v = t.judgeStranger(s, now); v.kind == allowed {
-		i = t.insert(s, now)
+	} else {
+		v = t.judgeStranger(s, now)
 	}
-	switch v.kind {
-	case allowed:
-	case locked:
-		t.counts.deniedLocked++
+	var hashes prefixHashes
+	if v.kind == allowed {
+		hashes, v = t.judgePrefixes(s, now)
+	}
+	if v.kind != allowed {
+		t.counts.denied(v.kind)
 		return 0, v
-	case busy:
-		t.counts.deniedBusy++
-		return 0, v
-	default:
-		t.counts.deniedSketch++
-		return 0, v
+	}
+	if !ok {
+		i = t.insert(s, now)
 	}
 	t.counts.begun++
 	t.last = now
@@ -110,44 +151,60 @@ func (t *table) charge(s source, now int64) (id int64, v verdict) {
 	all := uint64(1)<<t.rule.failures - 1 // for 64 it overflows to all bits
 	e.open = (e.open<<1 | 1) & all
 	e.inherited = e.inherited << 1 & all
+	t.long[i].add(t.longBucket(now))
+	t.chargePrefixes(s, &hashes, now)
 	t.place(i, now)
 	return now, verdict{}
 }
 
 // check returns what charge would say.
 func (t *table) check(s source, now int64) verdict {
+	var v verdict
 	if i, ok := t.find(s); ok {
-		return t.judge(i, now)
+		v = t.judge(i, now)
+	} else {
+		v = t.judgeStranger(s, now)
 	}
-	return t.judgeStranger(s, now)
+	if v.kind == allowed {
+		_, v = t.judgePrefixes(s, now)
+	}
+	return v
 }
 
-// judge says whether entry i may be charged: that is the window, and the lock-out.
+// judge says whether entry i may be charged: that is the lock-out, and the windows.
 func (t *table) judge(i uint32, now int64) verdict {
 	e := &t.entries[i]
 	if e.lockedUntil > now {
-		return verdict{locked, e.lockedUntil - now}
+		return verdict{kind: locked, wait: e.lockedUntil - now}
 	}
-	oldest := t.stampsOf(i)[t.rule.failures-1]
-	if !t.inWindow(oldest, now) {
-		return verdict{}
+	if oldest := t.stampsOf(i)[t.rule.failures-1]; t.inWindow(oldest, now) {
+		kind := busy
+		if e.inherited != 0 {
+			kind = saturated
+		}
+		return verdict{kind: kind, wait: oldest + t.rule.window - now}
 	}
-	kind := busy
-	if e.inherited != 0 {
-		kind = saturated
+	if t.rule.long > 0 {
+		h := &t.long[i]
+		h.advance(t.longBucket(now))
+		if int(h.total) >= t.rule.long {
+			return verdict{kind: exhausted, wait: int64(h.freeAt(t.rule.long))*t.rule.longWidth - now}
+		}
 	}
-	return verdict{kind, oldest + t.rule.window - now}
+	return verdict{}
 }
+
+func (t *table) longBucket(at int64) uint32 { return uint32(at / t.rule.longWidth) }
 
 // judgeStranger is judge for a source that is not in the table.
 func (t *table) judgeStranger(s source, now int64) verdict {
 	sk := &t.family[s.family].sketch
 	hash := t.hash(s)
-	if until := sk.least(hash, t.rule.failures); until > now {
-		return verdict{saturated, until - now}
+	if until := sk.least(hash, sk.lockedUntil()); until > now {
+		return verdict{kind: saturated, wait: until - now}
 	}
 	if oldest := sk.least(hash, t.rule.failures-1); t.inWindow(oldest, now) {
-		return verdict{saturated, oldest + t.rule.window - now}
+		return verdict{kind: saturated, wait: oldest + t.rule.window - now}
 	}
 	return verdict{}
 }
@@ -168,7 +225,7 @@ func (t *table) settle(s source, id int64, how outcome, now int64) {
 		t.counts.failed++
 		e.open &^= 1 << j
 		if _, _, failures := t.tally(i, now); failures >= t.rule.failures {
-			t.lock(e, now)
+			t.lock(i, now)
 		}
 	case succeeded:
 		t.counts.succeeded++
@@ -178,16 +235,20 @@ func (t *table) settle(s source, id int64, how outcome, now int64) {
 		t.refund(i, j)
 	}
 	if t.spent(i, now) {
-		t.remove(i) // who succeeds leaves nothing behind
+		t.forget(i, now) // who succeeds leaves nothing behind
 		return
 	}
 	t.place(i, now)
 }
 
-// refund takes charge j away.
+// refund takes charge j away, from the long window and the networks as well.
 func (t *table) refund(i uint32, j int) {
 	e := &t.entries[i]
 	stamps := t.stampsOf(i)
+	if e.inherited>>j&1 == 0 && stamps[j] != 0 {
+		t.long[i].sub(t.longBucket(stamps[j]))
+		t.refundPrefixes(e.source, stamps[j])
+	}
 	copy(stamps[j:], stamps[j+1:])
 	stamps[len(stamps)-1] = 0
 	e.open = without(e.open, j)
@@ -200,30 +261,49 @@ func without(bits uint64, j int) uint64 {
 	return bits&below | bits>>1&^below
 }
 
-// lock begins a lock-out, unless there is one.
-func (t *table) lock(e *entry, now int64) {
+// lock begins a lock-out of entry i, unless there is one.
+func (t *table) lock(i uint32, now int64) {
+	e := &t.entries[i]
 	if e.lockedUntil > now {
 		return
 	}
-	if t.forgiven(e, now) {
-		e.strikes = 0
+	strikes := t.strikes(e, now)
+	span := t.rule.span(strikes)
+	if t.rule.jitter > 0 {
+		span += rand.Int64N(t.rule.jitter + 1)
 	}
-	span := t.rule.lockout
-	for range e.strikes {
-		if span > t.rule.maxLockout/2 {
-			span = t.rule.maxLockout
-			break
+	t.lockUntil(e, now+span, strikes+1)
+	t.counts.lockouts++
+	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1}, now)
+}
+
+// lockUntil locks a source that then has so many strikes.
+func (t *table) lockUntil(e *entry, until int64, strikes int) {
+	for strikes > 1 && t.rule.span(strikes-1) == t.rule.maxLockout {
+		strikes-- // with one less the next is as long
+	}
+	e.lockedUntil = until
+	e.forgivenAt = until + int64(strikes)*t.rule.maxLockout
+	e.struck = true
+}
+
+// span returns how long the lock-out is of a source with so many strikes before.
+func (r *rule) span(strikes int) int64 {
+	span := r.lockout
+	for range strikes {
+		if span > r.maxLockout/2 {
+			return r.maxLockout
 		}
 		span *= 2
 	}
-	e.strikes = min(e.strikes, 62) + 1
-	e.lockedUntil = now + span
-	t.counts.lockouts++
+	return span
 }
 
-// forgiven reports whether a source has been quiet long enough for its strikes not
-// to count any more.
-func (t *table) forgiven(e *entry, now int64) bool { return e.lockedUntil+t.rule.maxLockout <= now }
+// strikes returns the lock-outs of a source that are not forgiven.
+func (t *table) strikes(e *entry, now int64) int {
+	left := e.forgivenAt - max(now, e.lockedUntil)
+	return int(max(0, left+t.rule.maxLockout-1) / t.rule.maxLockout)
+}
 
 // pardon forgets the failures of a source.
 func (t *table) pardon(s source, now int64) {
@@ -296,7 +376,6 @@ func (t *table) insert(s source, now int64) uint32 {
 	} else {
 		i = uint32(len(t.entries))
 		t.entries = append(t.entries, entry{})
-		t.stamps = append(t.stamps, make([]int64, t.rule.failures)...)
 	}
 	k := &t.family[s.family]
 	e := &t.entries[i]
@@ -308,7 +387,12 @@ func (t *table) insert(s source, now int64) uint32 {
 			e.inherited |= 1 << j
 		}
 	}
-	t.index.insert(hash, i, t.hashAt)
+	e.forgivenAt = k.sketch.least(hash, k.sketch.forgivenAt())
+	t.long[i] = k.sketch.leastLong(hash)
+	if t.rule.long > 0 {
+		t.long[i].trim(t.rule.long - t.rule.failures)
+	}
+	t.index.insert(hash, i)
 	t.len++
 	k.len++
 	k.levels[0].push(t.entries, i)
@@ -317,6 +401,14 @@ func (t *table) insert(s source, now int64) uint32 {
 
 func (t *table) hashAt(i uint32) uint64 { return t.hash(t.entries[i].source) }
 
+// forget takes an entry out, and remembers in the sketch what it did.
+func (t *table) forget(i uint32, now int64) {
+	e := &t.entries[i]
+	t.long[i].advance(t.longBucket(now))
+	t.family[e.source.family].sketch.fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, t.long[i])
+	t.remove(i)
+}
+
 // remove takes an entry out.
 func (t *table) remove(i uint32) {
 	e := &t.entries[i]
@@ -324,6 +416,7 @@ func (t *table) remove(i uint32) {
 	k.levels[e.level].remove(t.entries, i)
 	t.index.remove(t.hash(e.source), i, t.hashAt)
 	clear(t.stampsOf(i))
+	t.long[i] = histogram{}
 	t.len--
 	k.len--
 	*e = entry{next: t.free}
@@ -340,23 +433,33 @@ func (t *table) place(i uint32, now int64) {
 }
 
 // suspicion ranks entries for eviction: by charges of their own in the window, then
-// those with strikes, then those that are locked. Inherited charges do not count, for
-// in a flood everybody has them.
+// those with strikes or much of the long window used, then those that are locked. Inherited
+// charges do not count, for in a flood everybody has them.
 func (t *table) suspicion(i uint32, now int64) int {
 	e := &t.entries[i]
 	switch {
 	case e.lockedUntil > now:
 		return t.rule.failures + 2
-	case e.strikes > 0 && !t.forgiven(e, now):
+	case e.struck && e.forgivenAt > now:
+		return t.rule.failures + 1
+	case t.rule.long > 0 && 2*int(t.long[i].total) > t.rule.long && 2*int(t.longNow(i, now)) > t.rule.long:
 		return t.rule.failures + 1
 	}
 	open, _, failures := t.tally(i, now)
 	return open + failures
 }
 
-// spent reports whether nothing needs to be known of an entry any more.
+// longNow returns the charges of entry i in the long window.
+func (t *table) longNow(i uint32, now int64) int {
+	t.long[i].advance(t.longBucket(now))
+	return int(t.long[i].total)
+}
+
+// spent reports whether the sketch can be trusted with all that needs to be known of
+// an entry: nothing in the window, and little in the long one.
 func (t *table) spent(i uint32, now int64) bool {
-	return t.suspicion(i, now) == 0 && !t.inWindow(t.stampsOf(i)[0], now)
+	return t.suspicion(i, now) == 0 && !t.inWindow(t.stampsOf(i)[0], now) &&
+		(t.rule.long <= 0 || t.longNow(i, now) <= t.rule.failures)
 }
 
 // evict makes room for a source of a family: at the cost of its own, unless the
@@ -368,7 +471,7 @@ func (t *table) evict(f family, now int64) {
 	k := &t.family[f]
 	for level := range k.levels {
 		if i, ok := k.levels[level].last(); ok && t.spent(i, now) {
-			t.remove(i)
+			t.forget(i, now)
 			return
 		}
 	}
@@ -379,11 +482,13 @@ func (t *table) evict(f family, now int64) {
 		}
 		e := &t.entries[i]
 		t.counts.evicted++
+		if t.inWindow(t.stampsOf(i)[0], now) || e.lockedUntil > now {
+			t.counts.evictedLive++
+		}
 		if e.lockedUntil > now {
 			t.counts.evictedLocked++
 		}
-		k.sketch.fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, t.rule.addresses)
-		t.remove(i)
+		t.forget(i, now)
 		return
 	}
 }
@@ -392,7 +497,7 @@ func (t *table) evict(f family, now int64) {
 func (t *table) sweep(from, to int, now int64) (removed int) {
 	for i := from; i < min(to, len(t.entries)); i++ {
 		if t.entries[i].used && t.spent(uint32(i), now) {
-			t.remove(uint32(i))
+			t.forget(uint32(i), now)
 			removed++
 		}
 	}
@@ -402,12 +507,22 @@ func (t *table) sweep(from, to int, now int64) (removed int) {
 
 // bytes returns what the table takes of the heap.
 func (t *table) bytes() int64 {
-	n := allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(int64(cap(t.entries))*int64(unsafe.Sizeof(entry{}))) +
-		allocated(int64(cap(t.stamps))*8) + allocated(int64(cap(t.index.cells))*4)
+	n := sliceBytes(t.entries) + sliceBytes(t.stamps) + sliceBytes(t.long) + sliceBytes(t.index.cells)
+	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(queuedEvents*int64(unsafe.Sizeof(Event{}))+128)
 	for f := range t.family {
-		n += allocated(int64(cap(t.family[f].levels))*int64(unsafe.Sizeof(list{}))) + allocated(int64(cap(t.family[f].sketch.cells))*8)
+		k := &t.family[f]
+		n += sliceBytes(k.levels) + sliceBytes(k.sketch.cells) + sliceBytes(k.sketch.long) + sliceBytes(k.tiers)
+		for i := range k.tiers {
+			n += sliceBytes(k.tiers[i].cells)
+		}
 	}
 	return n
+}
+
+// sliceBytes returns what the array behind a slice takes.
+func sliceBytes[T any](s []T) int64 {
+	var element T
+	return allocated(int64(cap(s)) * int64(unsafe.Sizeof(element)))
 }
 
 // allocated returns no less than the allocator takes for n bytes: its size classes

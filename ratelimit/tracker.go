@@ -60,7 +60,7 @@ import (
 // A Tracker counts failed login attempts by source. It needs no goroutine and no
 // Close. [Tracker.Sweep] only gives entries back sooner.
 type Tracker struct {
-	base time.Time // times are nanoseconds since this, by the monotonic clock
+	base time.Time // the table's times are nanoseconds since this, by the monotonic clock
 
 	mu    sync.Mutex // guards table
 	table table
@@ -76,7 +76,9 @@ func NewTracker(config Config) (*Tracker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	return &Tracker{base: time.Now(), table: newTable(config.withDefaults())}, nil
+	t := &Tracker{base: time.Now(), table: newTable(config.withDefaults())}
+	t.table.base = t.base
+	return t, nil
 }
 
 // now returns the time; the table takes zero for never.
@@ -162,7 +164,7 @@ type Record struct {
 	Failures    int       // in the window
 	Open        int       // attempts in the window that nobody has said the end of
 	Inherited   int       // charges in the window that may be those of another source
-	Strikes     int       // lock-outs, the present one included
+	Strikes     int       // lock-outs that are not forgiven, the present one included
 	LockedUntil time.Time // zero: not locked
 	Last        time.Time // the last charge
 }
@@ -194,7 +196,7 @@ func (t *Tracker) All() iter.Seq2[netip.Prefix, Record] {
 func (t *Tracker) record(i uint32, now int64) Record {
 	e := &t.table.entries[i]
 	open, inherited, failures := t.table.tally(i, now)
-	r := Record{Failures: failures, Open: open, Inherited: inherited, Strikes: int(e.strikes)}
+	r := Record{Failures: failures, Open: open, Inherited: inherited, Strikes: t.table.strikes(e, now)}
 	if e.lockedUntil > now {
 		r.LockedUntil = t.base.Add(time.Duration(e.lockedUntil))
 	}

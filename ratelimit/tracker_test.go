@@ -107,7 +107,10 @@ func TestLockoutsDoubleUntilTheSourceIsQuiet(t *testing.T) {
 		time.Sleep(3*time.Hour - time.Second) // not quite quiet long enough
 		fail(t, tracker, alice, 5)
 		requireLocked(t, tracker.Check(alice), 3*time.Hour)
-		time.Sleep(6 * time.Hour)
+		time.Sleep(6*time.Hour + time.Second) // locked for three, quiet for three: one strike is forgiven
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), 2*time.Hour)
+		time.Sleep(2*time.Hour + 2*3*time.Hour) // both are
 		fail(t, tracker, alice, 5)
 		requireLocked(t, tracker.Check(alice), time.Hour)
 	})
@@ -211,6 +214,8 @@ func TestSources(t *testing.T) {
 		"zone":                    {"fe80::1%eth0", "fe80::1%eth1", true},
 		"6to4":                    {"192.0.2.1", "2002:c000:0201::77", true},
 		"nat64":                   {"192.0.2.1", "64:ff9b::192.0.2.1", true},
+		"two-of-nat64":            {"64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false},
+		"teredo":                  {"192.0.2.1", "2001:0:4136:e378:8000:63bf:3fff:fdfe", true},
 		"v4-bits-are-not-v6-bits": {"0.0.0.1", "0:0:0:1::", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -318,7 +323,7 @@ func TestFamiliesHaveHalvesOfTheirOwn(t *testing.T) {
 		fail(t, tracker, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)
 	}
 	for i := range 10_000 {
-		_ = tracker.Fail(netip.AddrFrom16([16]byte{0x20, 1, 5: byte(i >> 8), 6: byte(i)}))
+		_ = tracker.Fail(netip.AddrFrom16([16]byte{0x2a, 4: byte(i >> 8), 5: byte(i)}))
 	}
 	four := 0
 	for prefix := range tracker.All() {
@@ -378,6 +383,15 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{ratelimit.Config{Window: -time.Second}, "ratelimit: Config.Window is -1s, want zero or more"},
 		{ratelimit.Config{Lockout: -time.Second}, "ratelimit: Config.Lockout is -1s, want zero or more"},
 		{ratelimit.Config{MaxLockout: time.Minute}, "ratelimit: Config.MaxLockout is 1m0s, want at least the Lockout of 1h0m0s"},
+		{ratelimit.Config{Jitter: -1}, "ratelimit: Config.Jitter is -1ns, want zero or more"},
+		{ratelimit.Config{LongFailures: 4}, "ratelimit: Config.LongFailures is 4, want the Failures of 5 to 255, 0 for the default, or less for no limit"},
+		{ratelimit.Config{LongFailures: 256}, "ratelimit: Config.LongFailures is 256, want the Failures of 5 to 255, 0 for the default, or less for no limit"},
+		{ratelimit.Config{LongWindow: time.Minute}, "ratelimit: Config.LongWindow is 1m0s, want at least the Window of 15m0s"},
+		{ratelimit.Config{Window: 1 << 62}, "ratelimit: a time of Config is 1281023h53m38.427387904s, want at most 87600h0m0s"},
+		{ratelimit.Config{Prefixes: make([]ratelimit.PrefixLimit, 9)}, "ratelimit: Config.Prefixes has 9 limits, want at most 8"},
+		{ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{Bits: 64}}}, "ratelimit: Config.Prefixes has Bits of 64, want 1 to 63"},
+		{ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{IPv4: true, Bits: 32}}}, "ratelimit: Config.Prefixes has Bits of 32, want 1 to 31"},
+		{ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{Bits: 56, Failures: 256}}}, "ratelimit: Config.Prefixes has Failures of 256, want 0 to 255"},
 		{ratelimit.Config{MaxAddresses: -5}, "ratelimit: Config.MaxAddresses is -5, want 1 to 1000000, or 0 for the default"},
 		{ratelimit.Config{MaxAddresses: 2_000_000}, "ratelimit: Config.MaxAddresses is 2000000, want 1 to 1000000, or 0 for the default"},
 	} {
@@ -399,4 +413,99 @@ func TestStatsReadLikeASentence(t *testing.T) {
 	st := tracker.Stats()
 	require.EqualValues(t, 1, st.DeniedLocked)
 	require.Regexp(t, `^1 of 1,000 addresses in \S+ \S+; 5 attempts, 5 failed, 1 lock-outs; 1 denied; 0 evicted$`, fmt.Sprint(st))
+}
+
+func TestJitterOnlyAdds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{Jitter: 6 * time.Minute})
+		different := map[time.Duration]bool{}
+		for i := range 200 {
+			addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
+			fail(t, tracker, addr, 5)
+			wait, ok := ratelimit.RetryAfter(tracker.Check(addr))
+			require.True(t, ok)
+			require.GreaterOrEqual(t, wait, time.Hour-time.Microsecond)
+			require.LessOrEqual(t, wait, time.Hour+6*time.Minute)
+			different[wait] = true
+		}
+		require.Greater(t, len(different), 150)
+	})
+}
+
+// Charges that succeed use nothing of the long window.
+func TestLongWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{LongFailures: 7, LongWindow: 15 * time.Hour})
+		for n := range 7 {
+			for range 50 {
+				a, err := tracker.Begin(alice)
+				require.NoError(t, err)
+				a.Succeed()
+			}
+			fail(t, tracker, alice, 1)
+			if n == 3 {
+				time.Sleep(time.Hour)
+			}
+		}
+		_, err := tracker.Begin(alice)
+		var busy *ratelimit.BusyError
+		require.ErrorAs(t, err, &busy)
+		require.Equal(t, ratelimit.TooManyLong, busy.Reason)
+		require.EqualError(t, err, "ratelimit: 192.0.2.1/32 has too many failed attempts in the long window, want fewer or a wait of 15h0m0s")
+		require.EqualValues(t, 1, tracker.Stats().DeniedLong)
+		time.Sleep(busy.RetryAfter - time.Millisecond)
+		require.Error(t, tracker.Check(alice))
+		time.Sleep(time.Millisecond)
+		require.NoError(t, tracker.Check(alice))
+
+		tracker = newTracker(t, ratelimit.Config{LongFailures: -1})
+		for range 300 {
+			fail(t, tracker, alice, 4)
+			time.Sleep(15 * time.Minute)
+		}
+	})
+}
+
+func TestPrefixesCanBeConfigured(t *testing.T) {
+	v6 := func(n int) netip.Addr { return netip.AddrFrom16([16]byte{0x2a, 6: byte(n >> 8), 7: byte(n)}) }
+	allowed := func(prefixes []ratelimit.PrefixLimit, addr func(int) netip.Addr) (n int) {
+		tracker := newTracker(t, ratelimit.Config{Prefixes: prefixes})
+		for i := range 200 {
+			if tracker.Fail(addr(i)) == nil {
+				n++
+			}
+		}
+		return n
+	}
+	v4 := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
+	require.Equal(t, 20, allowed(nil, v6))
+	require.Equal(t, 200, allowed([]ratelimit.PrefixLimit{}, v6))
+	require.Equal(t, 200, allowed([]ratelimit.PrefixLimit{{Bits: 48}}, v6), "zero is no limit")
+	require.Equal(t, 90, allowed([]ratelimit.PrefixLimit{{Bits: 48, Failures: 90}}, v6))
+	require.Equal(t, 200, allowed(nil, v4), "observed")
+	require.Equal(t, 30, allowed([]ratelimit.PrefixLimit{{IPv4: true, Bits: 24, Failures: 30}}, v4))
+}
+
+func TestPrefixDenialNamesTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{})
+		for i := range 20 {
+			fail(t, tracker, netip.AddrFrom16([16]byte{0x2a, 7: byte(i)}), 1)
+		}
+		next := netip.AddrFrom16([16]byte{0x2a, 7: 99})
+		_, err := tracker.Begin(next)
+		var busy *ratelimit.BusyError
+		require.ErrorAs(t, err, &busy)
+		require.Equal(t, ratelimit.TooManyInPrefix, busy.Reason)
+		require.Equal(t, "2a00::/56", busy.Source.String())
+		require.Error(t, tracker.Check(next))
+		require.EqualValues(t, 1, tracker.Stats().DeniedPrefix)
+		e := <-tracker.Events()
+		require.Equal(t, ratelimit.PrefixFull, e.Kind)
+		require.Equal(t, "2a00::/56", e.Source.String())
+		time.Sleep(busy.RetryAfter)
+		a, err := tracker.Begin(next)
+		require.NoError(t, err)
+		a.Succeed()
+	})
 }

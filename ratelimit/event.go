@@ -1,0 +1,57 @@
+package ratelimit
+
+import (
+	"net/netip"
+	"time"
+)
+
+// queuedEvents is how many events wait for somebody to receive them.
+const queuedEvents = 256
+
+// An Event is something that whoever runs a server may want to know at once.
+type Event struct {
+	Kind     EventKind
+	Time     time.Time
+	Source   netip.Prefix  // an address or a /64, or for PrefixFull the network; zero if there is none
+	Wait     time.Duration // how long the source is denied
+	Strikes  int           // LockedOut: lock-outs that are not forgiven, this one included
+	Observed bool          // PrefixFull: nobody is denied
+}
+
+// An EventKind says what happened.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	LockedOut  EventKind = iota + 1 // a lock-out began
+	Unlocked                        // [Tracker.Unlock] ended one
+	PrefixFull                      // a network has as many charges as its [PrefixLimit]
+)
+
+// String returns the kind as a word for a log.
+func (k EventKind) String() string {
+	switch k {
+	case LockedOut:
+		return "locked out"
+	case Unlocked:
+		return "unlocked"
+	case PrefixFull:
+		return "prefix full"
+	}
+	return "unknown"
+}
+
+// Events returns the channel that all events are sent to, the same each time. It holds 256 that
+// nobody has received; what comes then is dropped and counted in [Stats]. So a
+// slow receiver delays no attempt. The channel is never closed.
+func (t *Tracker) Events() <-chan Event { return t.table.events }
+
+// emit queues an event that happened at a time.
+func (t *table) emit(e Event, at int64) {
+	e.Time = t.base.Add(time.Duration(at))
+	select {
+	case t.events <- e:
+	default:
+		t.counts.eventsDropped++
+	}
+}
