@@ -124,7 +124,6 @@ func newTable(c Config) table {
 
 // charge charges an attempt, and returns the time that names it if it is allowed.
 func (t *table) charge(s source, now int64) (id int64, v verdict) {
-	now = max(now, t.last+1)
 	i, ok := t.find(s)
 	if ok {
 		v = t.judge(i, now)
@@ -142,6 +141,7 @@ func (t *table) charge(s source, now int64) (id int64, v verdict) {
 	if !ok {
 		i = t.insert(s, now)
 	}
+	now = max(now, t.last+1) // a name, which no other charge has
 	t.counts.begun++
 	t.last = now
 	e := &t.entries[i]
