@@ -2,10 +2,10 @@ package metrics
 
 import "sync"
 
-// A Counter counts. It takes the time of one atomic addition while one goroutine
-// counts at a time, and when several do, it spreads over so many cache lines that
-// they hardly hinder each other: 64 bytes each, four for each processor and 64
-// at most.
+// A Counter counts. It is nearly as cheap as an atomic word while one goroutine
+// counts at a time (3.6 ns against 2.2, EPYC), and when several do, it spreads over
+// so many cache lines that they hardly hinder each other: 64 bytes each, four for
+// each processor and 64 at most.
 // Its zero value is ready. A Counter must not be copied.
 type Counter struct{ s stripes }
 

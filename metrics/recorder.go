@@ -24,43 +24,27 @@ const (
 // the caps are counted as [OtherName] until they prove more frequent than the
 // coldest that has a series; see the package comment. Totals are exact.
 type Recorder struct {
-	config  RecorderConfig // with defaults filled in
-	started time.Time
-	clock   *clock
-	times   *Ring[time.Duration] // of all endpoints together
+	config RecorderConfig // with defaults filled in
+	clock  *clock
+	times  *Ring[time.Duration] // of all endpoints together
+	recent *window
 
-	inFlight atomic.Int64
-	aborted  atomic.Uint64
-	clipped  atomic.Uint64
-	panics   atomic.Uint64 // in functions given by the application
+	inFlight  Gauge
+	aborted   atomic.Uint64
+	clipped   atomic.Uint64
+	negative  atomic.Uint64 // durations, recorded as 0
+	panics    atomic.Uint64 // in functions given by the application
+	slowAlarm alarm
+	rateAlarm alarm
 
-	// mu guards what follows. No function of the application's and no input or
-	// output runs under it.
-	mu            sync.Mutex
-	total         Counts
-	other         Counts // endpoints without a series
-	retired       Counts // endpoints whose series were removed
-	endpoints     *table[*endpoint]
-	errorsTotal   uint64
-	errorsOther   uint64
-	errorsRetired uint64
-	errors        *table[*errorKind]
-	recent        window
-	negative      uint64 // negative durations, recorded as 0
-	slowAlarm     alarm
-	rateAlarm     alarm
-	gauges        []gauge
+	// mu guards what follows, but for what find of a table reads. No function of
+	// the application's and no input or output runs under it. A request to an
+	// endpoint that has a series does not take it.
+	mu        sync.Mutex
+	endpoints *table[*endpoint]
+	errors    *table[*errorKind]
+	gauges    []gauge
 }
-
-// endpoint is the value of an endpoint's series. The counts are guarded by
-// Recorder.mu; the ring needs no lock.
-type endpoint struct {
-	counts Counts
-	times  *Ring[time.Duration]
-}
-
-// errorKind is the value of an error kind's series, guarded by Recorder.mu.
-type errorKind struct{ count uint64 }
 
 // NewRecorder returns a recorder that has seen nothing, or the error of
 // [RecorderConfig.Validate]. It starts no goroutine and needs no Close.
@@ -69,12 +53,16 @@ func NewRecorder(c RecorderConfig) (*Recorder, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	r := &Recorder{config: c, started: time.Now(), recent: newWindow(c.ErrorWindow)}
-	r.clock = newClock(c.TimesMaxAge / 512)
+	r := &Recorder{config: c, clock: newClock(min(c.TimesMaxAge/512, c.ErrorWindow/windowParts/8)), recent: newWindow(c.ErrorWindow)}
 	r.times = r.newTimes()
-	r.endpoints = newTable(c.MaxEndpoints, c.Routes, r.newEndpoint, r.retireEndpoint)
-	r.errors = newTable(c.MaxErrors, nil, newErrorKind, r.retireError)
+	r.endpoints = newTable(tableConfig[*endpoint]{maxDynamic: c.MaxEndpoints, pinned: c.Routes, newValue: r.newEndpoint})
+	r.errors = newTable(tableConfig[*errorKind]{maxDynamic: c.MaxErrors, newValue: newErrorKind})
 	return r, nil
+}
+
+// newTimes returns a ring of response times.
+func (r *Recorder) newTimes() *Ring[time.Duration] {
+	return newRing[time.Duration](RingConfig{Size: r.config.Times, MaxAge: r.config.TimesMaxAge}.withDefaults(), r.clock)
 }
 
 // Record counts one request to endpoint that was answered with status after d.
@@ -83,113 +71,142 @@ func NewRecorder(c RecorderConfig) (*Recorder, error) {
 // without number. One longer than MaxLabelBytes is clipped, bytes that are not
 // UTF-8 are replaced, and both are counted; the empty endpoint is
 // [UnmatchedName]. A negative d counts as 0, and is counted.
-// Record takes constant time and does not allocate for an endpoint that has a
-// series.
+// For an endpoint that has a series Record takes constant time and no lock, and
+// does not allocate.
 func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
-	name := r.label(endpoint)
-	now := time.Since(r.started)
+	now := r.clock.now()
+	if d < 0 {
+		d = 0
+		r.negative.Add(1)
+	}
 	slow := d >= r.config.SlowAfter
 	failed := status >= 500 && status <= 599
 
-	r.mu.Lock()
-	if d < 0 {
-		d = 0
-		r.negative++
+	s := find(r, r.endpoints, endpoint, now)
+	s.value.add(status, slow, d)
+	if s.gone.Load() {
+		late(r, r.endpoints, s)
 	}
-	r.total.add(status, slow, d)
-	times := r.recordEndpointLocked(name, now, status, slow, d)
+	s.value.times.observe(now, d)
+	r.times.observe(now, d)
 	r.recent.add(now, failed)
-	warnings := r.warningsLocked(name, now, status, slow, failed, d)
-	r.mu.Unlock()
-
-	at := r.clock.now()
-	r.times.observe(at, d)
-	if times != nil {
-		times.observe(at, d)
+	if slow || failed {
+		r.warnOf(Warning{Endpoint: r.kept(endpoint), Status: status, Duration: d}, now, slow, failed)
 	}
-	r.warn(warnings)
-}
-
-// recordEndpointLocked counts a request where it belongs and returns the ring
-// of its endpoint, nil if that has no series.
-func (r *Recorder) recordEndpointLocked(name string, now time.Duration, status int, slow bool, d time.Duration) *Ring[time.Duration] {
-	switch name {
-	case OtherName:
-		r.other.add(status, slow, d)
-		return nil
-	case RetiredName:
-		r.retired.add(status, slow, d)
-		return nil
-	}
-	s := r.endpoints.use(name, now)
-	if s == nil {
-		r.other.add(status, slow, d)
-		return nil
-	}
-	s.value.counts.add(status, slow, d)
-	return s.value.times
 }
 
 // Error counts one error of the given kind. A kind should be a class of errors,
 // such as "database timeout", not the text of one, which may name things that
 // are without number. It is clipped as an endpoint is; the empty kind is
 // [UnmatchedName].
-// Error takes constant time and does not allocate for a kind that has a series.
+// For a kind that has a series Error takes constant time and no lock, and does
+// not allocate.
 func (r *Recorder) Error(kind string) {
-	kind = r.label(kind)
-	now := time.Since(r.started)
+	s := find(r, r.errors, kind, r.clock.now())
+	s.value.add(s.value.mine(), 0, 1)
+	if s.gone.Load() {
+		late(r, r.errors, s)
+	}
+}
+
+// find returns the series of a name in a table of r's, that of all others if it
+// has none.
+func find[T cell[T]](r *Recorder, t *table[T], name string, now time.Duration) *series[T] {
+	if name == "" {
+		name = UnmatchedName
+	}
+	if len(name) <= r.config.MaxLabelBytes {
+		if s := t.find(name, now); s != nil {
+			return s
+		}
+	}
+	kept := r.kept(name)
+	if kept != name {
+		r.clipped.Add(1)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.errorsTotal++
-	switch kind {
-	case OtherName:
-		r.errorsOther++
-		return
-	case RetiredName:
-		r.errorsRetired++
-		return
+	return t.admit(kept, now)
+}
+
+// kept returns a name as it is kept.
+func (r *Recorder) kept(name string) string {
+	if name == "" {
+		return UnmatchedName
 	}
-	if s := r.errors.use(kind, now); s != nil {
-		s.value.count++
-	} else {
-		r.errorsOther++
-	}
+	name, _ = clip(name, r.config.MaxLabelBytes)
+	return name
+}
+
+func late[T cell[T]](r *Recorder, t *table[T], s *series[T]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.late(s)
 }
 
 // Sweep removes the endpoints and error kinds that have not been used for
 // IdleAfter, adds their counts to [RetiredName], and returns how many it removed.
 // Pinned routes stay. Sweep gives memory back sooner; no bound depends on it.
 func (r *Recorder) Sweep() (removed int) {
-	now := time.Since(r.started)
+	now := r.clock.precise()
 	before := now - r.config.IdleAfter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.endpoints.sweep(now, before) + r.errors.sweep(now, before)
 }
 
-// label returns name as it is kept.
-func (r *Recorder) label(name string) string {
-	if name == "" {
-		return UnmatchedName
+// endpoint is the value of an endpoint's series: its response times, and in its
+// stripes a counter for each class of status and the two below.
+type endpoint struct {
+	stripes
+	times *Ring[time.Duration]
+}
+
+// The counters that follow those of the classes.
+const (
+	slowRequests = Classes + iota
+	nanoseconds
+)
+
+func (r *Recorder) newEndpoint() *endpoint { return &endpoint{times: r.newTimes()} }
+
+func (e *endpoint) add(status int, slow bool, d time.Duration) {
+	l := e.mine()
+	e.stripes.add(l, class(status), 1)
+	l[nanoseconds].Add(uint64(d))
+	if slow {
+		l[slowRequests].Add(1)
 	}
-	name, changed := clip(name, r.config.MaxLabelBytes)
-	if changed {
-		r.clipped.Add(1)
+}
+
+func (e *endpoint) count() (n uint64) {
+	for class := range Classes {
+		n += e.sum(class)
 	}
-	return name
+	return n
 }
 
-func (r *Recorder) newEndpoint(string) *endpoint {
-	return &endpoint{times: r.newTimes()}
+func (e *endpoint) moveTo(to *endpoint) {
+	for i := range e.first {
+		to.first[i].Add(e.take(i))
+	}
 }
 
-// newTimes returns a ring of response times.
-func (r *Recorder) newTimes() *Ring[time.Duration] {
-	return newRing[time.Duration](RingConfig{Size: r.config.Times, MaxAge: r.config.TimesMaxAge}.withDefaults(), r.clock)
+func (e *endpoint) counts() (c Counts) {
+	for class := range Classes {
+		c.Status[class] = e.sum(class)
+		c.Requests += c.Status[class]
+	}
+	c.Slow = e.sum(slowRequests)
+	c.Duration = time.Duration(e.sum(nanoseconds))
+	return c
 }
 
-func (r *Recorder) retireEndpoint(e *endpoint) { r.retired.merge(e.counts) }
+// errorKind is the value of an error kind's series.
+type errorKind struct{ stripes }
 
-func newErrorKind(string) *errorKind { return new(errorKind) }
+func newErrorKind() *errorKind { return new(errorKind) }
 
-func (r *Recorder) retireError(e *errorKind) { r.errorsRetired += e.count }
+func (e *errorKind) count() uint64 { return e.sum(0) }
+
+func (e *errorKind) moveTo(to *errorKind) { to.first[0].Add(e.take(0)) }

@@ -184,6 +184,45 @@ func TestRecorderUnderAttack(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
+// Series come and go under the hands of those who count in them, and every count
+// is somewhere.
+func TestRecorderLosesNothingWhileSeriesComeAndGo(t *testing.T) {
+	const writers, each = 8, 10_000
+	r := newRecorder(t, metrics.RecorderConfig{MaxEndpoints: 3, MaxErrors: 3, IdleAfter: 1})
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for i := range each {
+				name := fmt.Sprint(i / 50 % 20) // each is hot for a while
+				r.Record(name, 200+i%4*100, time.Duration(i))
+				r.Error(name)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	last := uint64(0)
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		r.Sweep()
+		s := r.Snapshot()
+		requireExact(t, s)
+		require.GreaterOrEqual(t, s.Total.Requests, last, "a total never falls")
+		last = s.Total.Requests
+	}
+	s := r.Snapshot()
+	requireExact(t, s)
+	require.Equal(t, uint64(writers*each), s.Total.Requests)
+	require.Equal(t, uint64(writers*each/4), s.Total.Status[5])
+	require.Equal(t, time.Duration(writers*each*(each-1)/2), s.Total.Duration)
+	require.Equal(t, uint64(writers*each), s.ErrorsTotal)
+	require.Positive(t, s.Losses.EndpointsRetired)
+}
+
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC()

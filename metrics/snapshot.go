@@ -19,15 +19,6 @@ type Counts struct {
 	Duration time.Duration   // taken by all of them together
 }
 
-func (c *Counts) add(status int, slow bool, d time.Duration) {
-	c.Requests++
-	c.Status[class(status)]++
-	if slow {
-		c.Slow++
-	}
-	c.Duration += d
-}
-
 func (c *Counts) merge(d Counts) {
 	c.Requests += d.Requests
 	for i := range c.Status {
@@ -61,9 +52,10 @@ type ErrorKind struct {
 
 // Snapshot is what a [Recorder] knew at one moment. It does not change any more.
 //
-// The counts are all of one instant: the endpoints with Other and Retired add up
-// to Total, and the errors with ErrorsOther and ErrorsRetired to ErrorsTotal. The
-// response times are read after them, without a lock.
+// The endpoints with Other and Retired add up to Total, and the errors with
+// ErrorsOther and ErrorsRetired to ErrorsTotal. Requests that were recorded before
+// Snapshot was called are all in it; of those recorded meanwhile some may be, in
+// part or as a whole. The response times are read after the counts.
 type Snapshot struct {
 	At     time.Time     // when it was taken
 	Uptime time.Duration // since the recorder was made
@@ -117,7 +109,7 @@ type Losses struct {
 // time and memory in proportion to the number of series and of response times
 // kept; it holds the recorder's lock only while it copies counters.
 func (r *Recorder) Snapshot() Snapshot {
-	s := Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Load()}
+	s := Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Value()}
 	rings, gauges := r.copyCounts(&s)
 	s.Times = r.times.Snapshot()
 	for i := range rings {
@@ -129,33 +121,48 @@ func (r *Recorder) Snapshot() Snapshot {
 	s.Losses.ClippedNames = r.clipped.Load()
 	s.Losses.AbortedRequests = r.aborted.Load()
 	s.Losses.CallbackPanics = r.panics.Load()
+	s.Losses.NegativeDurations = r.negative.Load()
+	s.Losses.WarningsSuppressed = r.slowAlarm.total.Load() + r.rateAlarm.total.Load()
 	return s
 }
 
 // copyCounts copies what r.mu guards into s, and returns the rings of the
 // endpoints, in the order of s.Endpoints, and the application's gauges.
 func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], gauges []gauge) {
-	r.mu.Lock()
+	r.mu.Lock() // so that no counts move meanwhile
 	defer r.mu.Unlock()
-	now := time.Since(r.started)
-	s.Uptime = now
-	s.Total, s.Other, s.Retired = r.total, r.other, r.retired
-	s.Endpoints = make([]Endpoint, 0, len(r.endpoints.series))
-	rings = make([]*Ring[time.Duration], 0, len(r.endpoints.series))
-	for _, e := range r.endpoints.series {
-		s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned, Counts: e.value.counts})
-		rings = append(rings, e.value.times)
+	now := r.clock.precise()
+	s.Uptime = now - 1
+	s.Endpoints = make([]Endpoint, 0, r.endpoints.index.live)
+	for e := range r.endpoints.index.all() {
+		counts := e.value.counts()
+		s.Total.merge(counts)
+		switch e {
+		case r.endpoints.other:
+			s.Other = counts
+		case r.endpoints.retired:
+			s.Retired = counts
+		default:
+			s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned(), Counts: counts})
+			rings = append(rings, e.value.times)
+		}
 	}
-	s.ErrorsTotal, s.ErrorsOther, s.ErrorsRetired = r.errorsTotal, r.errorsOther, r.errorsRetired
-	s.Errors = make([]ErrorKind, 0, len(r.errors.series))
-	for _, e := range r.errors.series {
-		s.Errors = append(s.Errors, ErrorKind{Kind: e.name, Count: e.value.count})
+	s.Errors = make([]ErrorKind, 0, r.errors.index.live)
+	for e := range r.errors.index.all() {
+		n := e.value.count()
+		s.ErrorsTotal += n
+		switch e {
+		case r.errors.other:
+			s.ErrorsOther = n
+		case r.errors.retired:
+			s.ErrorsRetired = n
+		default:
+			s.Errors = append(s.Errors, ErrorKind{Kind: e.name, Count: n})
+		}
 	}
 	recent := r.recent.sum(now)
 	s.Recent = Recent{Window: r.config.ErrorWindow, Requests: recent.requests, Failures: recent.failures}
-	s.Losses.EndpointsRetired = r.endpoints.retired
-	s.Losses.ErrorsRetired = r.errors.retired
-	s.Losses.NegativeDurations = r.negative
-	s.Losses.WarningsSuppressed = r.slowAlarm.total + r.rateAlarm.total
+	s.Losses.EndpointsRetired = r.endpoints.retirements
+	s.Losses.ErrorsRetired = r.errors.retirements
 	return rings, r.gauges[:len(r.gauges):len(r.gauges)]
 }

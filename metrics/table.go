@@ -1,7 +1,9 @@
 package metrics
 
 import (
+	"cmp"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,100 +13,168 @@ import (
 const halfLife = 5 * time.Minute
 
 // A table is a capped set of named series, each with a value of type T. Pinned
-// series are always there. Further names get a series while there is room; after
-// that a name gets one when it has been seen more often than the coldest of the
-// dynamic series, which is retired. A name must be seen at least twice to
-// displace another, so that a flood of names seen once displaces nothing.
+// series are always there, and among them the two for what has no series of its
+// own: OtherName and RetiredName. Further names get a series while there is room;
+// after that a name gets one when it has been seen more often than the coldest of
+// the dynamic series, which is retired: its counts move to the retired series. A
+// name must be seen at least twice to displace another, so that a flood of names
+// seen once displaces nothing.
 //
-// It is not safe for concurrent use. Times are since the owner's start.
-type table[T any] struct {
+// find may be called at any time. Of the other methods only one may run at a
+// time, which the owner's mutex sees to. Times are by the owner's clock.
+type table[T cell[T]] struct {
+	config tableConfig[T]
+
+	index          *index[*series[T]]
+	other, retired *series[T]
+	dynamic        int           // how many are not pinned
+	bytes          int64         // of all series; see seriesBytes
+	waiting        candidates    // frequent names without a series
+	halved         time.Duration // up to when heats and candidates have been halved
+	coolest        uint64        // no dynamic series has less heat
+
+	admissions  uint64 // dynamic series ever made
+	retirements uint64 // dynamic series ever removed
+}
+
+// A cell is the value of a series: counters.
+type cell[T any] interface {
+	count() uint64 // what has been counted, which is how often the series was used
+	moveTo(T)      // moves the counts, losing none that is made meanwhile
+}
+
+type tableConfig[T any] struct {
 	maxDynamic int
-	newValue   func(name string) T // the value of a new series
-	retire     func(T)             // told each value whose series goes
-
-	series  map[string]*series[T]
-	dynamic int           // how many of series are not pinned
-	waiting candidates    // names without a series
-	halved  time.Duration // up to when heats and candidates have been halved
-
-	admitted uint64 // dynamic series ever made
-	retired  uint64 // dynamic series ever removed
+	maxBytes   int64 // of all series, 0: not bounded
+	pinned     []string
+	newValue   func() T
+	valueBytes int64 // what a value takes at most
 }
 
-type series[T any] struct {
+// A series counts what goes by one name. Whoever has counted in one must then
+// look whether it is gone, and if so, see to it that table.late is called: a count
+// that remove did not move is one whose maker sees that the series is gone.
+type series[T cell[T]] struct {
 	name   string
-	pinned bool
-	heat   uint64        // uses, halved every halfLife
-	used   time.Duration // when it was last used
+	number uint64 // of its admission, 0 if it is pinned
 	value  T
+	used   atomic.Int64 // when it was last used, in usedUnits
+	gone   atomic.Bool  // retired: what is counted here is seen by nobody
+
+	heat    uint64 // uses until the last cooling, halved every halfLife
+	counted uint64 // the value's count at the last cooling
 }
 
-func newTable[T any](maxDynamic int, pinned []string, newValue func(string) T, retire func(T)) *table[T] {
-	t := &table[T]{
-		maxDynamic: maxDynamic,
-		newValue:   newValue,
-		retire:     retire,
-		series:     make(map[string]*series[T]),
-		waiting:    newCandidates(max(maxDynamic, 16)),
-	}
-	for _, name := range pinned {
-		t.series[name] = &series[T]{name: name, pinned: true, value: newValue(name)}
+// usedUnit is how exactly a series knows when it was last used: a second, so that
+// it is written once in a second rather than with each use.
+const usedUnit = 1 << 30
+
+// seriesOverhead is what a series takes beside its name and value: itself, its
+// entry in the index, four slots there and as many again while the index is made
+// anew.
+const seriesOverhead = 96 + 48 + 8*8
+
+func newTable[T cell[T]](c tableConfig[T]) *table[T] {
+	t := &table[T]{config: c, index: newIndex[*series[T]](), waiting: newCandidates(max(c.maxDynamic, 16))}
+	t.other, t.retired = t.pin(OtherName), t.pin(RetiredName)
+	for _, name := range c.pinned {
+		if _, ok := t.index.get(name); !ok {
+			t.pin(name)
+		}
 	}
 	return t
 }
 
-// use returns the series of name, counting one use of it, or nil if the name has
-// none for now.
-func (t *table[T]) use(name string, now time.Duration) *series[T] {
-	s := t.series[name]
-	if s == nil {
-		s = t.admit(name, now)
+func (t *table[T]) pin(name string) *series[T] {
+	s := &series[T]{name: strings.Clone(name), value: t.config.newValue()}
+	t.index.put(s.name, s)
+	t.bytes += t.seriesBytes(name)
+	return s
+}
+
+// seriesBytes returns what the series of a name takes at most.
+func (t *table[T]) seriesBytes(name string) int64 {
+	return seriesOverhead + t.config.valueBytes + int64(len(name)+15)&^15
+}
+
+// fits reports whether there is room for a series of that name, beside all others
+// or, if there is one, in the place of victim.
+func (t *table[T]) fits(name string, victim *series[T]) bool {
+	dynamic, bytes := t.dynamic+1, t.bytes+t.seriesBytes(name)
+	if victim != nil {
+		dynamic, bytes = dynamic-1, bytes-t.seriesBytes(victim.name)
 	}
-	if s != nil {
-		s.heat++
-		s.used = now
+	return dynamic <= t.config.maxDynamic && (t.config.maxBytes == 0 || bytes <= t.config.maxBytes)
+}
+
+// find returns the series of name, nil if it has none. It takes no lock.
+func (t *table[T]) find(name string, now time.Duration) *series[T] {
+	s, ok := t.index.get(name)
+	if !ok {
+		return nil
+	}
+	if at := int64(now / usedUnit); s.used.Load() != at {
+		s.used.Store(at)
 	}
 	return s
 }
 
-// admit makes a series for name if it may have one, and otherwise lets it wait.
+// admit returns the series of name, which is made if it may have one, and
+// otherwise that of all others.
 func (t *table[T]) admit(name string, now time.Duration) *series[T] {
-	if t.maxDynamic == 0 {
-		return nil
+	if s := t.find(name, now); s != nil {
+		return s // since the caller looked
 	}
 	t.cool(now)
 	var heat uint64
-	if t.dynamic >= t.maxDynamic {
+	if !t.fits(name, nil) {
 		heat = t.waiting.offer(name)
-		if heat < 2 {
-			return nil
+		if heat < 2 || heat <= t.coolest {
+			return t.other
 		}
 		coldest := t.coldest()
-		if heat <= coldest.heat {
-			return nil
+		if coldest == nil {
+			return t.other
+		}
+		t.coolest = coldest.temperature()
+		if heat <= t.coolest || !t.fits(name, coldest) {
+			return t.other
 		}
 		t.remove(coldest)
-		heat-- // use counts the present one
+		heat-- // the present use will be counted
 	}
 	t.waiting.remove(name)
 	name = strings.Clone(name) // the caller's may be part of something large
-	s := &series[T]{name: name, heat: heat, value: t.newValue(name)}
-	t.series[name] = s
+	t.admissions++
+	s := &series[T]{name: name, number: t.admissions, heat: heat, value: t.config.newValue()}
+	s.used.Store(int64(now / usedUnit))
+	t.index.put(name, s)
+	t.bytes += t.seriesBytes(name)
+	t.coolest = min(t.coolest, heat)
 	t.dynamic++
-	t.admitted++
 	return s
 }
 
+func (s *series[T]) pinned() bool { return s.number == 0 }
+
+// temperature is the heat by now.
+func (s *series[T]) temperature() uint64 { return s.heat + s.value.count() - s.counted }
+
 // coldest returns the dynamic series with the least heat, of those the one
-// unused for longest. There must be one.
+// unused for longest, of those the oldest, or nil if there is none.
 func (t *table[T]) coldest() *series[T] {
 	var coldest *series[T]
-	for _, s := range t.series {
-		if s.pinned {
+	var least uint64
+	for s := range t.index.all() {
+		if s.pinned() {
 			continue
 		}
-		if coldest == nil || s.heat < coldest.heat || s.heat == coldest.heat && s.used < coldest.used {
-			coldest = s
+		heat := s.temperature()
+		if coldest == nil || cmp.Or(
+			cmp.Compare(heat, least),
+			cmp.Compare(s.used.Load(), coldest.used.Load()),
+			cmp.Compare(s.number, coldest.number)) < 0 {
+			coldest, least = s, heat
 		}
 	}
 	return coldest
@@ -117,17 +187,19 @@ func (t *table[T]) cool(now time.Duration) {
 		return
 	}
 	t.halved += times * halfLife
-	for _, s := range t.series {
-		s.heat >>= uint(times)
+	for s := range t.index.all() {
+		n := s.value.count()
+		s.heat, s.counted = (s.heat+n-s.counted)>>uint(times), n
 	}
+	t.coolest >>= uint(times)
 	t.waiting.halve(uint(times))
 }
 
 // sweep removes the dynamic series unused since before, and returns how many.
 func (t *table[T]) sweep(now, before time.Duration) (removed int) {
 	t.cool(now)
-	for _, s := range t.series {
-		if !s.pinned && s.used < before {
+	for s := range t.index.all() {
+		if !s.pinned() && time.Duration(s.used.Load())*usedUnit < before {
 			t.remove(s)
 			removed++
 		}
@@ -136,8 +208,13 @@ func (t *table[T]) sweep(now, before time.Duration) (removed int) {
 }
 
 func (t *table[T]) remove(s *series[T]) {
-	delete(t.series, s.name)
+	t.index.delete(s.name)
+	t.bytes -= t.seriesBytes(s.name)
 	t.dynamic--
-	t.retired++
-	t.retire(s.value)
+	t.retirements++
+	s.gone.Store(true)
+	s.value.moveTo(t.retired.value)
 }
+
+// late moves what was counted in a series while it was removed.
+func (t *table[T]) late(s *series[T]) { s.value.moveTo(t.retired.value) }

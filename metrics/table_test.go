@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -26,34 +27,56 @@ func (c *candidates) checkInvariants(t *testing.T) {
 func (t *table[T]) checkInvariants(tt *testing.T) {
 	tt.Helper()
 	t.waiting.checkInvariants(tt)
-	dynamic := 0
-	for name, s := range t.series {
-		require.Equal(tt, name, s.name)
-		require.NotContains(tt, t.waiting.byName, name)
-		if !s.pinned {
+	t.index.checkInvariants(tt)
+	dynamic, bytes := 0, int64(0)
+	for s := range t.index.all() {
+		require.NotContains(tt, t.waiting.byName, s.name)
+		require.False(tt, s.gone.Load())
+		require.True(tt, s.pinned() || t.coolest <= s.temperature(), "%d is no lower bound of %d", t.coolest, s.temperature())
+		bytes += t.seriesBytes(s.name)
+		if !s.pinned() {
 			dynamic++
 		}
 	}
 	require.Equal(tt, dynamic, t.dynamic)
-	require.LessOrEqual(tt, dynamic, t.maxDynamic)
-	require.Equal(tt, t.admitted, t.retired+uint64(dynamic))
+	require.Equal(tt, bytes, t.bytes)
+	require.LessOrEqual(tt, dynamic, t.config.maxDynamic)
+	require.Equal(tt, t.admissions, t.retirements+uint64(dynamic))
+	if t.config.maxBytes > 0 && dynamic > 0 {
+		require.LessOrEqual(tt, bytes, t.config.maxBytes)
+	}
 }
 
-func newCountTable(maxDynamic int, pinned ...string) (t *table[*errorKind], retired *uint64) {
-	retired = new(uint64)
-	return newTable(maxDynamic, pinned, newErrorKind, func(e *errorKind) { *retired += e.count }), retired
+// use counts once by name, as an owner does that knows no goroutines, and reports
+// whether the name has a series.
+func (t *table[T]) use(name string, now time.Duration) bool {
+	s := t.find(name, now)
+	if s == nil {
+		s = t.admit(name, now)
+	}
+	any(s.value).(*errorKind).first[0].Add(1)
+	return s != t.other
+}
+
+func (t *table[T]) has(name string) bool {
+	_, ok := t.index.get(name)
+	return ok
+}
+
+func newCountTable(maxDynamic int, maxBytes int64, pinned ...string) *table[*errorKind] {
+	return newTable(tableConfig[*errorKind]{maxDynamic: maxDynamic, maxBytes: maxBytes, valueBytes: 100, pinned: pinned, newValue: newErrorKind})
 }
 
 func TestTableFloodOfNamesSeenOnceDisplacesNothing(t *testing.T) {
-	table, _ := newCountTable(3, "pinned")
+	table := newCountTable(3, 0, "pinned")
 	for _, name := range []string{"a", "b", "c"} {
-		require.NotNil(t, table.use(name, 0))
+		require.True(t, table.use(name, 0))
 	}
 	for i := range 100_000 {
-		require.Nil(t, table.use(fmt.Sprint("flood", i), 0))
+		require.False(t, table.use(fmt.Sprint("flood", i), 0))
 	}
 	for _, name := range []string{"a", "b", "c", "pinned"} {
-		require.Contains(t, table.series, name)
+		require.True(t, table.has(name))
 	}
 	table.checkInvariants(t)
 }
@@ -61,14 +84,14 @@ func TestTableFloodOfNamesSeenOnceDisplacesNothing(t *testing.T) {
 // The attacker comes first and takes all places; then a route with 5 % of the
 // traffic appears, while the attack goes on.
 func TestTableShowsANewHeavyNameDuringAFlood(t *testing.T) {
-	table, _ := newCountTable(50, "pinned")
+	table := newCountTable(50, 0, "pinned")
 	for i := range 10_000 {
 		table.use(fmt.Sprint("flood", i), 0)
 	}
 	seenAfter := 0
 	for i := range 10_000 {
 		table.use(fmt.Sprint("more", i), 0)
-		if i%20 == 0 && table.use("GET /new", 0) != nil {
+		if i%20 == 0 && table.use("GET /new", 0) {
 			seenAfter = i
 			break
 		}
@@ -78,35 +101,59 @@ func TestTableShowsANewHeavyNameDuringAFlood(t *testing.T) {
 	for i := range 10_000 {
 		table.use(fmt.Sprint("yet more", i), 0)
 	}
-	require.Contains(t, table.series, "GET /new", "and it stays")
-	require.Contains(t, table.series, "pinned")
+	require.True(t, table.has("GET /new"), "and it stays")
+	require.True(t, table.has("pinned"))
 	table.checkInvariants(t)
 }
 
 // Names that were heavy once give way when they are no longer.
 func TestTableForgetsPastHeat(t *testing.T) {
-	table, _ := newCountTable(1)
+	table := newCountTable(1, 0)
 	for range 1000 {
 		table.use("past", 0)
 	}
 	for range 1000 {
-		require.Nil(t, table.use("present", 0)) // only as often
+		require.False(t, table.use("present", 0)) // only as often
 	}
 	now := 11 * halfLife
-	require.Nil(t, table.use("present", now), "all it had has been halved away")
-	require.NotNil(t, table.use("present", now))
-	require.NotContains(t, table.series, "past")
+	require.False(t, table.use("present", now), "all it had has been halved away")
+	require.True(t, table.use("present", now))
+	require.False(t, table.has("past"))
+	require.Equal(t, uint64(1000), table.retired.value.count())
 	table.checkInvariants(t)
+}
+
+// What the pinned series and one more take is enough for one more at a time, as
+// long as its name is short.
+func TestTableIsBoundedInBytes(t *testing.T) {
+	probe := newCountTable(1, 0, "pinned")
+	probe.use("short", 0)
+	table := newCountTable(10, probe.bytes, "pinned")
+	require.True(t, table.use("short", 0))
+	for range 5 {
+		require.False(t, table.use(strings.Repeat("long", 10), 0), "evicting the other would not help")
+	}
+	require.True(t, table.has("short"))
+	require.False(t, table.use("other", 0))
+	require.False(t, table.use("brief", 0))
+	require.True(t, table.use("brief", 0))
+	require.False(t, table.has("short"))
+	table.checkInvariants(t)
+
+	full := newCountTable(10, 1, "pinned")
+	for range 3 {
+		require.False(t, full.use("short", 0), "there is nothing to evict")
+	}
 }
 
 func strPtr(s string) *byte { return unsafe.StringData(s) }
 
 func TestTableDoesNotKeepTheCallersMemory(t *testing.T) {
-	table, _ := newCountTable(1)
+	table := newCountTable(1, 0)
 	huge := strings.Repeat("x", 1<<20)
 	table.use(huge[:4], 0)
 	table.use(huge[:5], 0) // waits
-	require.NotSame(t, strPtr(huge), strPtr(table.series["xxxx"].name))
+	require.NotSame(t, strPtr(huge), strPtr(table.find("xxxx", 0).name))
 	require.NotSame(t, strPtr(huge), strPtr(table.waiting.heap[0].name))
 }
 
@@ -115,9 +162,9 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte("1bc07281AB!\"Z9CC',%r#X(x\xffa82aa"), byte(3)) // a candidate removed from the middle of the heap
 	f.Add([]byte("abcdefghijklmnopqrstuvwxyz\xff\xffabcabc\x80abc"), byte(3))
 	f.Fuzz(func(t *testing.T, ops []byte, maxDynamic byte) {
-		table, retired := newCountTable(int(maxDynamic%8), "p", "q")
+		table := newCountTable(int(maxDynamic%8), 200*int64(maxDynamic), "p", "q")
 		var now time.Duration
-		var other uint64
+		var late []*series[*errorKind]
 		uses := 0
 		for _, op := range ops {
 			switch {
@@ -127,21 +174,28 @@ func FuzzTable(f *testing.F) {
 				now += time.Duration(op) * time.Second
 			default:
 				uses++
-				if s := table.use(string(rune(op)), now); s != nil {
-					s.value.count++
-				} else {
-					other++
+				table.use(string(rune(op)), now)
+				if s := table.find(string(rune(op)), now); s != nil && op%3 == 0 {
+					late = append(late, s)
 				}
 			}
 		}
+		for _, s := range late { // as by somebody who found it long ago
+			uses++
+			s.value.first[0].Add(1)
+			if s.gone.Load() {
+				table.late(s)
+			}
+		}
 		table.checkInvariants(t)
-		sum := other + *retired
-		for _, s := range table.series {
-			sum += s.value.count
+		var sum uint64
+		for s := range table.index.all() {
+			sum += s.value.count()
 		}
 		require.Equal(t, uint64(uses), sum)
-		require.Contains(t, table.series, "p")
-		require.Contains(t, table.series, "q")
+		for _, name := range []string{"p", "q", OtherName, RetiredName} {
+			require.True(t, table.has(name))
+		}
 	})
 }
 
@@ -181,6 +235,26 @@ func FuzzClip(f *testing.F) {
 		require.Equal(t, got, again)
 		require.False(t, changed)
 	})
+}
+
+// Whatever another goroutine may be at.
+func TestRecordToASeriesTakesNoLock(t *testing.T) {
+	r, err := NewRecorder(RecorderConfig{Routes: []string{"pinned"}, OnWarn: func(Warning) {}})
+	require.NoError(t, err)
+	r.Record("dynamic", 200, 0)
+	r.Error("kind")
+	for _, mu := range []*sync.Mutex{&r.mu, &r.recent.mu, &r.times.cached.mu} {
+		mu.Lock()
+		defer mu.Unlock()
+	}
+	r.recent.ends.Store(0) // as if a part had just ended
+	for _, name := range []string{"pinned", "dynamic", OtherName, RetiredName, "", UnmatchedName} {
+		if name != "" {
+			require.NotNil(t, r.endpoints.find(name, 0))
+		}
+		r.Record(name, 500, time.Hour)
+	}
+	r.Error("kind")
 }
 
 func TestWindowSlides(t *testing.T) {

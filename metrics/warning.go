@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -62,70 +63,55 @@ func (w Warning) String() string {
 
 // An alarm lets a warning through at most once in a while and counts the others.
 type alarm struct {
-	rung       bool
-	last       time.Duration
-	suppressed uint64
-	total      uint64 // suppressed since the recorder was made
+	next       atomic.Int64  // the time from which on it may ring
+	suppressed atomic.Uint64 // since it rang last
+	total      atomic.Uint64 // suppressed since the recorder was made
 }
 
 // ring reports whether the alarm may ring at now, and if so, how often it was
 // kept from it since the last time.
 func (a *alarm) ring(now, every time.Duration) (suppressed uint64, ok bool) {
-	if a.rung && now-a.last < every {
-		a.suppressed++
-		a.total++
+	next := a.next.Load()
+	if int64(now) < next || !a.next.CompareAndSwap(next, int64(now+every)) {
+		a.suppressed.Add(1)
+		a.total.Add(1)
 		return 0, false
 	}
-	suppressed, a.suppressed = a.suppressed, 0
-	a.rung, a.last = true, now
-	return suppressed, true
+	return a.suppressed.Swap(0), true
 }
 
-// warnings are those that one request may cause: of the two kinds, at most one each.
-// A zero Kind is none.
-type warnings [2]Warning
-
-// warningsLocked returns the warnings that a request causes. r.mu must be held.
-func (r *Recorder) warningsLocked(name string, now time.Duration, status int, slow, failed bool, d time.Duration) (w warnings) {
+// warnOf gives the warnings that a request causes, if any, of which w already has
+// what describes the request. No lock may be held.
+func (r *Recorder) warnOf(w Warning, now time.Duration, slow, failed bool) {
 	if slow {
 		if suppressed, ok := r.slowAlarm.ring(now, r.config.WarnEvery); ok {
-			w[0] = Warning{Kind: SlowRequest, Suppressed: suppressed}
+			w.Kind, w.Suppressed = SlowRequest, suppressed
+			r.warn(w)
 		}
 	}
-	if failed {
-		sum := r.recent.sum(now)
-		if sum.requests >= uint64(r.config.ErrorMin) && float64(sum.failures) >= r.config.ErrorRate*float64(sum.requests) {
-			if suppressed, ok := r.rateAlarm.ring(now, r.config.WarnEvery); ok {
-				w[1] = Warning{
-					Kind: HighErrorRate, Suppressed: suppressed,
-					Requests: sum.requests, Failures: sum.failures, Window: r.config.ErrorWindow,
-				}
-			}
-		}
-	}
-	for i := range w {
-		if w[i].Kind != 0 {
-			w[i].Endpoint, w[i].Status, w[i].Duration = name, status, d
-		}
-	}
-	return w
-}
-
-// warn hands warnings to the application. No lock may be held.
-func (r *Recorder) warn(ws warnings) {
-	for _, w := range ws {
-		if w.Kind != 0 {
-			guard(&r.panics, func() { r.onWarn(w) })
-		}
-	}
-}
-
-func (r *Recorder) onWarn(w Warning) {
-	if r.config.OnWarn != nil {
-		r.config.OnWarn(w)
+	if !failed {
 		return
 	}
-	slog.Warn("metrics: "+w.Kind.String(),
-		"endpoint", w.Endpoint, "status", w.Status, "duration", w.Duration,
-		"requests", w.Requests, "failures", w.Failures, "suppressed", w.Suppressed)
+	sum := r.recent.sum(now)
+	if sum.requests < uint64(r.config.ErrorMin) || float64(sum.failures) < r.config.ErrorRate*float64(sum.requests) {
+		return
+	}
+	if suppressed, ok := r.rateAlarm.ring(now, r.config.WarnEvery); ok {
+		w.Kind, w.Suppressed = HighErrorRate, suppressed
+		w.Requests, w.Failures, w.Window = sum.requests, sum.failures, r.config.ErrorWindow
+		r.warn(w)
+	}
+}
+
+// warn hands a warning to the application.
+func (r *Recorder) warn(w Warning) {
+	guard(&r.panics, func() {
+		if r.config.OnWarn != nil {
+			r.config.OnWarn(w)
+			return
+		}
+		slog.Warn("metrics: "+w.Kind.String(),
+			"endpoint", w.Endpoint, "status", w.Status, "duration", w.Duration,
+			"requests", w.Requests, "failures", w.Failures, "suppressed", w.Suppressed)
+	})
 }
