@@ -97,7 +97,7 @@ func (g *ghosts) take(hash uint32, tick uint16) ghost {
 // expire clears old ghosts from the next few buckets. Called once a miss it comes
 // round in four ticks, before a tick of six bits wraps and makes the old look young.
 func (g *ghosts) expire(tick uint16, live int) {
-	for range min(len(g.buckets), 4+4*len(g.buckets)/live) {
+	for range min(len(g.buckets), 1+3*len(g.buckets)/live) {
 		if g.hand++; g.hand >= len(g.buckets) {
 			g.hand = 0
 		}

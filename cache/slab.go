@@ -50,9 +50,9 @@ func (s *shard[K, V]) weight(i uint32) uint32 {
 // slotOverhead is about what an entry costs in the index and the columns.
 const slotOverhead = 26
 
-// bucketsFor returns the number of buckets that index so many slots with two cells
-// in thirteen empty: see bucket.
-func bucketsFor(slots int) int { return slots*13/(11*bucketCells) + 1 }
+// bucketsFor returns the number of buckets that index so many slots with a fifth of
+// the cells empty: see bucket.
+func bucketsFor(slots int) int { return slots*5/(4*bucketCells) + 1 }
 
 // slabBytes returns what a slab with so many slots costs, and the columns beside it.
 func (e *engine[K, V]) slabBytes(slots int) int64 {
@@ -72,14 +72,14 @@ func (e *engine[K, V]) slabBytes(slots int) int64 {
 }
 
 // slotsAfter returns how many slots follow so many: twice as many up to a shard's share
-// of the entries, and a thirty-second more beyond that, for no shard is far from its
+// of the entries, and a hundredth more beyond that, for no shard is far from its
 // share; an eighth more where only bytes are bounded.
 func (e *engine[K, V]) slotsAfter(slots int) int {
 	if bound := e.entries.bound.Load(); bound <= maxSlots {
 		if share := int(bound) / int(e.mask+1); slots < share {
 			return min(2*slots+1, share)
 		}
-		return slots + slots/32 + 1
+		return slots + slots/128 + 1
 	}
 	return slots + slots/8 + 1
 }

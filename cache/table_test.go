@@ -32,8 +32,8 @@ func TestWaysStayShort(t *testing.T) {
 		require.False(t, found)
 		misses += steps
 	}
-	require.Less(t, float64(hits)/slots, 1.6)
-	require.Less(t, float64(misses)/slots, 1.8)
+	require.Less(t, float64(hits)/slots, 1.3)
+	require.Less(t, float64(misses)/slots, 1.4)
 	for i, h := range hashes {
 		unlink(bs, h, uint32(i))
 	}
