@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -40,6 +41,24 @@ type Config struct {
 	// Prefixes limit the charges of whole networks in a Window. Nil means
 	// [DefaultPrefixes]; a slice that is empty and not nil means none.
 	Prefixes []PrefixLimit
+
+	// AccountFailures is how many charges an account may have in a Window until strangers are
+	// slowed down: see [Tracker.BeginLogin]. Zero means 10, and a negative number no
+	// limit. It must be at most 255.
+	AccountFailures int
+
+	// AlarmFailures is how many failures there are in a Window, of all sources, for an
+	// event of the kind [Alarm]. Zero means MaxAddresses, and a negative number never.
+	AlarmFailures int
+
+	// Allow are addresses that are never charged and never denied, and Deny some that
+	// always are, exempt or not. IPv4 prefixes go for IPv4 inside IPv6 as well.
+	Allow, Deny []netip.Prefix
+
+	// Proxies are the proxies in front of the server that are trusted to name their
+	// clients: see [ClientIP]. Their own addresses are limited, but never locked out, for that would lock out
+	// all who come through a proxy that does not do as it should.
+	Proxies []netip.Prefix
 
 	// MaxAddresses is how many sources are tracked at the most. Zero means 1,000. It
 	// must be at most a million.
@@ -104,10 +123,19 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ratelimit: Config.LongWindow is %v, want at least the Window of %v", c.LongWindow, d.Window)
 	case d.Window > longest || d.MaxLockout > longest || c.Jitter > longest || d.LongWindow > longest:
 		return fmt.Errorf("ratelimit: a time of Config is %v, want at most %v", max(d.Window, d.MaxLockout, c.Jitter, d.LongWindow), longest)
+	case c.AccountFailures > mostInBucket:
+		return fmt.Errorf("ratelimit: Config.AccountFailures is %d, want 1 to %d, 0 for the default, or less for no limit", c.AccountFailures, mostInBucket)
 	case len(c.Prefixes) > mostPrefixes:
 		return fmt.Errorf("ratelimit: Config.Prefixes has %d limits, want at most %d", len(c.Prefixes), mostPrefixes)
 	case c.MaxAddresses < 0 || c.MaxAddresses > mostAddresses:
 		return fmt.Errorf("ratelimit: Config.MaxAddresses is %d, want 1 to %d, or 0 for the default", c.MaxAddresses, mostAddresses)
+	}
+	for name, list := range map[string][]netip.Prefix{"Allow": c.Allow, "Deny": c.Deny, "Proxies": c.Proxies} {
+		for _, p := range list {
+			if !p.IsValid() {
+				return fmt.Errorf("ratelimit: Config.%s has %v, want valid prefixes", name, p)
+			}
+		}
 	}
 	for _, p := range c.Prefixes {
 		switch longest := p.longest(); {
@@ -138,6 +166,8 @@ func (c Config) withDefaults() Config {
 	if c.Prefixes == nil {
 		c.Prefixes = DefaultPrefixes()
 	}
+	c.AccountFailures = cmp.Or(c.AccountFailures, 10)
 	c.MaxAddresses = cmp.Or(c.MaxAddresses, 1000)
+	c.AlarmFailures = cmp.Or(c.AlarmFailures, c.MaxAddresses)
 	return c
 }

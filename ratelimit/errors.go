@@ -40,6 +40,7 @@ const (
 	TooManyOpen       Reason = iota + 1 // as many charges in the window as are allowed, with attempts that are under way
 	TooManyRemembered                   // the same, with charges that may be those of a source that the table had to forget
 	TooManyLong                         // Config.LongFailures in Config.LongWindow
+	TooManyForAccount                   // Config.AccountFailures, from wherever: see [Tracker.BeginLogin]
 	TooManyInPrefix                     // as many charges in a network as its [PrefixLimit]; BusyError.Source is the network
 )
 
@@ -52,6 +53,8 @@ func (r Reason) String() string {
 		return "too many attempts remembered"
 	case TooManyLong:
 		return "too many failed attempts in the long window"
+	case TooManyForAccount:
+		return "too many failed attempts for the account"
 	case TooManyInPrefix:
 		return "too many failed attempts from its network"
 	}
@@ -88,6 +91,7 @@ const (
 	saturated             // with charges that may be those of others
 	exhausted             // the long window
 	crowded               // a network
+	slowed                // an account
 )
 
 func (v verdict) err(s source) error {
@@ -101,6 +105,8 @@ func (v verdict) err(s source) error {
 		return &BusyError{Source: s.prefix(), RetryAfter: wait, Saturated: true, Reason: TooManyRemembered}
 	case exhausted:
 		return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyLong}
+	case slowed:
+		return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyForAccount}
 	case crowded:
 		return &BusyError{Source: s.network(int(v.bits)), RetryAfter: wait, Reason: TooManyInPrefix}
 	}

@@ -16,6 +16,8 @@ type Event struct {
 	Wait     time.Duration // how long the source is denied
 	Strikes  int           // LockedOut: lock-outs that are not forgiven, this one included
 	Observed bool          // PrefixFull: nobody is denied
+	Accounts int           // LockedOut: how many accounts the failures were against, if accounts are known
+	Account  uint64        // AccountSlowed: a hash of the account, of this tracker only
 }
 
 // An EventKind says what happened.
@@ -23,9 +25,13 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	LockedOut  EventKind = iota + 1 // a lock-out began
-	Unlocked                        // [Tracker.Unlock] ended one
-	PrefixFull                      // a network has as many charges as its [PrefixLimit]
+	LockedOut      EventKind = iota + 1 // a lock-out began
+	Unlocked                            // [Tracker.Unlock] ended one
+	PrefixFull                          // a network has as many charges as its [PrefixLimit]
+	AccountSlowed                       // an account has as many charges as Config.AccountFailures
+	Alarm                               // there were Config.AlarmFailures in a window, and less in the one before
+	ProxyFailing                        // one of Config.Proxies would have been locked out: it does not name its clients
+	ProxyForgotten                      // a peer in a private network names a client, and is not one of Config.Proxies; sent once
 )
 
 // String returns the kind as a word for a log.
@@ -37,6 +43,14 @@ func (k EventKind) String() string {
 		return "unlocked"
 	case PrefixFull:
 		return "prefix full"
+	case AccountSlowed:
+		return "account slowed"
+	case Alarm:
+		return "alarm"
+	case ProxyFailing:
+		return "proxy failing"
+	case ProxyForgotten:
+		return "proxy forgotten"
 	}
 	return "unknown"
 }
@@ -53,5 +67,25 @@ func (t *table) emit(e Event, at int64) {
 	case t.events <- e:
 	default:
 		t.counts.eventsDropped++
+	}
+}
+
+// An alarm counts the failures of all sources, in windows that follow each other.
+type alarm struct {
+	from   int64 // when the window began
+	count  int
+	raised bool // in this window or the one before
+}
+
+// raiseAlarm counts a failure.
+func (t *table) raiseAlarm(now int64) {
+	a := &t.alarm
+	if passed := now - a.from; passed >= t.rule.window {
+		quiet := t.rule.alarm < 0 || a.count < t.rule.alarm || passed >= 2*t.rule.window
+		*a = alarm{from: now, raised: a.raised && !quiet}
+	}
+	if a.count++; a.count == t.rule.alarm && !a.raised {
+		a.raised = true
+		t.emit(Event{Kind: Alarm}, now)
 	}
 }

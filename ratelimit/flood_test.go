@@ -89,7 +89,7 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 					case "lock-and-flush":
 						s.bits = uint64(n/7) % 3000
 					}
-					id, v := tb.charge(s, now)
+					id, _, v := tb.charge(&login{source: s}, now)
 					if v.kind == allowed {
 						require.Less(t, made.inWindow(s, id, tb.rule.window), tb.rule.failures, "charge %d", n)
 						made[s] = append(made[s], id)
@@ -101,10 +101,10 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 						pending[k] = pending[len(pending)-1]
 						pending = pending[:len(pending)-1]
 						if r.IntN(10) > 0 {
-							tb.settle(p.s, p.id, failed, now)
+							tb.settle(&login{source: p.s}, p.id, failed, now)
 							continue
 						}
-						tb.settle(p.s, p.id, succeeded, now) // the charge is given back
+						tb.settle(&login{source: p.s}, p.id, succeeded, now) // the charge is given back
 						for j, at := range made[p.s] {
 							if at == p.id {
 								made[p.s] = append(made[p.s][:j:j], made[p.s][j+1:]...)
@@ -145,7 +145,7 @@ func FuzzTable(f *testing.F) {
 			now += int64(op&3) * 13
 			switch op >> 2 & 3 {
 			case 0, 1:
-				id, v := tb.charge(s, now)
+				id, _, v := tb.charge(&login{source: s}, now)
 				if v.kind != allowed {
 					require.Positive(t, v.wait)
 					break
@@ -157,7 +157,7 @@ func FuzzTable(f *testing.F) {
 				if len(opens) > 0 {
 					o := opens[0]
 					opens = opens[1:]
-					tb.settle(o.s, o.id, failed, now)
+					tb.settle(&login{source: o.s}, o.id, failed, now)
 				}
 			case 3:
 				tb.sweep(0, 3, now)

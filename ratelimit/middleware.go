@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,12 +22,23 @@ const (
 // A MiddlewareConfig says which requests are login attempts and how to tell how they
 // went. Its zero value suits a handler that answers 401 or 403 to a wrong password.
 type MiddlewareConfig struct {
-	// Trusted are the proxies in front of the server: see [ClientIP].
+	// Trusted are the proxies in front of the server: see [ClientIP]. Nil means Config.Proxies,
+	// which are never locked out either.
 	Trusted []netip.Prefix
 
 	// Attempt reports whether a request is a login attempt. Others pass. Nil means
 	// every POST.
 	Attempt func(*http.Request) bool
+
+	// Account returns the account that a request tries to log in to, or nothing: see
+	// [Login]. Nil means that accounts are not counted. If it reads the body, next must still be
+	// able to: FormValue keeps what it reads.
+	Account func(*http.Request) string
+
+	// WrongPassword answers a request that is denied because of the account. It must
+	// answer in all as next does to a wrong password, or it tells which accounts there are. Nil means a
+	// bare 401.
+	WrongPassword http.Handler
 
 	// Result tells how an attempt went from the status of its response. Nil
 	// means that 401 and 403 are failures, 400 and all from 500 on are undecided, and the rest is success.
@@ -34,12 +46,19 @@ type MiddlewareConfig struct {
 }
 
 // Middleware returns a handler that lets login attempts through to next while their
-// source may make them. It answers others with 429, Retry-After and the RateLimit fields
-// (draft-ietf-httpapi-ratelimit-headers), and with 400 if the client's address cannot be told. An
-// attempt whose handler panics is a failure.
+// source may make them, and answers others as [Tracker.Deny] does. An attempt whose handler panics is a
+// failure.
 func (t *Tracker) Middleware(next http.Handler, config MiddlewareConfig) http.Handler {
 	if config.Attempt == nil {
 		config.Attempt = func(r *http.Request) bool { return r.Method == http.MethodPost }
+	}
+	if config.Trusted == nil {
+		config.Trusted = t.proxies
+	}
+	if config.WrongPassword == nil {
+		config.WrongPassword = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusUnauthorized)
+		})
 	}
 	if config.Result == nil {
 		config.Result = resultOf
@@ -49,12 +68,20 @@ func (t *Tracker) Middleware(next http.Handler, config MiddlewareConfig) http.Ha
 			next.ServeHTTP(w, r)
 			return
 		}
-		addr, err := ClientIP(r, config.Trusted)
+		addr, err := t.clientIP(r, config.Trusted)
 		if err != nil {
-			http.Error(w, "the address you come from cannot be told", http.StatusBadRequest)
+			t.Deny(w, err)
 			return
 		}
-		attempt, err := t.Begin(addr)
+		login := Login{Addr: addr}
+		if config.Account != nil {
+			login.Account = config.Account(r)
+		}
+		attempt, err := t.BeginLogin(login)
+		if busy := (*BusyError)(nil); errors.As(err, &busy) && busy.Reason == TooManyForAccount {
+			config.WrongPassword.ServeHTTP(w, r)
+			return
+		}
 		if err != nil {
 			t.Deny(w, err)
 			return
@@ -86,24 +113,52 @@ func resultOf(status int) Result {
 	return Success
 }
 
-// Deny answers a request that [Tracker.Begin] refused with err: 429, or 400 if it is
-// [ErrAddress].
+// Deny answers a request that [Tracker.Begin] or [ClientIP] refused with err: 429 with
+// Retry-After and the RateLimit fields to who has to wait, 403 to a [*DeniedError], and otherwise 400. The
+// body is a problem (RFC 9457), and nobody may store it.
+//
+// It is not for a [*BusyError] with [TooManyForAccount]: see [Tracker.BeginLogin].
 func (t *Tracker) Deny(w http.ResponseWriter, err error) {
-	wait, ok := RetryAfter(err)
-	if !ok {
-		http.Error(w, "the address you come from cannot be told", http.StatusBadRequest)
-		return
+	p := problem{Status: http.StatusBadRequest, Title: "Your address cannot be told"}
+	if wait, ok := RetryAfter(err); ok {
+		t.SetHeaders(w.Header(), wait)
+		p = problem{
+			Type:   "https://iana.org/assignments/http-problem-types#quota-exceeded",
+			Status: http.StatusTooManyRequests, Title: "Too many attempts",
+			Detail:   "Try again in " + humanWait(wait) + ".",
+			Violated: []string{"login"},
+		}
+	} else if denied := (*DeniedError)(nil); errors.As(err, &denied) {
+		p = problem{Status: http.StatusForbidden, Title: "Your address is not allowed"}
 	}
-	t.SetHeaders(w.Header(), wait)
-	text := "too many attempts; try again later"
-	if locked := (*LockedError)(nil); errors.As(err, &locked) {
-		text = "too many failed attempts; try again in " + humanWait(wait)
+	p.write(w)
+}
+
+// A problem is one of RFC 9457. The names of the members that the RFC does not have are those of
+// draft-ietf-httpapi-ratelimit-headers.
+type problem struct {
+	Type     string   `json:"type,omitempty"`
+	Title    string   `json:"title"`
+	Status   int      `json:"status"`
+	Detail   string   `json:"detail,omitempty"`
+	Violated []string `json:"violated-policies,omitempty"`
+}
+
+func (p problem) write(w http.ResponseWriter) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers
 	}
-	http.Error(w, text, http.StatusTooManyRequests)
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	w.Write(append(body, '\n')) // whoever is gone does not get it
 }
 
 // SetHeaders sets Retry-After, in seconds and rounded up, and the RateLimit fields of
-// a response to a source that has to wait that long.
+// a response to a source that has to wait that long
+// (draft-ietf-httpapi-ratelimit-headers).
 func (t *Tracker) SetHeaders(h http.Header, wait time.Duration) {
 	seconds := strconv.FormatInt(ceilSeconds(wait), 10)
 	h.Set("Retry-After", seconds)

@@ -38,10 +38,12 @@ func (p *prefixTier) key(s source) source {
 	return source{s.bits >> p.shift, s.family + families*family(p.bits)}
 }
 
-func (p *prefixTier) cell(hash uint64, row int) *histogram {
-	at := uint32(hash>>(32*row)) & p.mask
-	return &p.cells[row*int(p.mask+1)+int(at)]
+// at returns the number of a network's cell.
+func (p *prefixTier) at(hash uint64, row int) int {
+	return row*int(p.mask+1) + int(uint32(hash>>(32*row))&p.mask)
 }
+
+func (p *prefixTier) cell(hash uint64, row int) *histogram { return &p.cells[p.at(hash, row)] }
 
 // wait returns how long a network must wait for its next charge: zero if it need not.
 func (p *prefixTier) wait(hash uint64, now int64) int64 {
@@ -68,6 +70,15 @@ func (p *prefixTier) sub(hash uint64, at int64) {
 		p.cell(hash, row).sub(uint32(at / p.width))
 	}
 }
+
+// count returns how many charges a network may have had in the window.
+func (p *prefixTier) count(hash uint64, now int64) int {
+	bucket := uint32(now / p.width)
+	return int(min(p.cell(hash, 0).at(bucket).total, p.cell(hash, 1).at(bucket).total))
+}
+
+// full reports whether a network has as many charges as are allowed.
+func (p *prefixTier) full(hash uint64, now int64) bool { return p.count(hash, now) >= p.limit }
 
 // prefixHashes are those of the networks of one source, so that they are computed once.
 type prefixHashes [mostPrefixes]uint64

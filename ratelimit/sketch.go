@@ -72,6 +72,17 @@ func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64
 	}
 }
 
+// judge says whether a source may be charged that is not in the table.
+func (s *sketch) judge(hash uint64, window, now int64) verdict {
+	if until := s.least(hash, s.lockedUntil()); until > now {
+		return verdict{kind: saturated, wait: until - now}
+	}
+	if oldest := s.least(hash, s.failures-1); oldest != 0 && oldest+window > now {
+		return verdict{kind: saturated, wait: oldest + window - now}
+	}
+	return verdict{}
+}
+
 // least returns element j of what is remembered at least of a source.
 func (s *sketch) least(hash uint64, j int) int64 {
 	return min(s.cell(s.at(hash, 0))[j], s.cell(s.at(hash, 1))[j])

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/dustin/go-humanize"
 )
@@ -19,7 +20,16 @@ type Stats struct {
 	Lockouts uint64 // lock-outs that began
 
 	// Attempts that were refused: of sources locked out, and for each [Reason].
-	DeniedLocked, DeniedBusy, DeniedSaturated, DeniedLong, DeniedPrefix uint64
+	DeniedLocked, DeniedBusy, DeniedSaturated, DeniedLong, DeniedPrefix, DeniedAccount uint64
+
+	// Addresses found in Config.Deny and in Config.Allow.
+	DeniedList, Exempt uint64
+
+	Known    uint64 // attempts that others would have been denied: see [Tracker.BeginLogin]
+	Repeated uint64 // failures that did not count, as the same secret had failed before
+
+	ProxyFailures  uint64 // lock-outs that one of Config.Proxies was spared
+	ForgottenProxy uint64 // requests of a peer that looks like a proxy and is none of Config.Proxies
 
 	Observed uint64 // times that a network reached a limit that is only observed
 
@@ -27,12 +37,17 @@ type Stats struct {
 	// window or locked; those of them that were locked; and those that a sweep removed.
 	Evicted, EvictedLive, EvictedLocked, Swept uint64
 
+	// Saturation estimates how many of the sources that are not in the table would be denied
+	// for what the sketch remembers of others: 0 is none, 1 all, of the family where it is worse.
+	Saturation float64
+
 	EventsDropped uint64 // because nobody received them
 }
 
 // Denied returns how many attempts were refused.
 func (s Stats) Denied() uint64 {
-	return s.DeniedLocked + s.DeniedBusy + s.DeniedSaturated + s.DeniedLong + s.DeniedPrefix
+	return s.DeniedLocked + s.DeniedBusy + s.DeniedSaturated + s.DeniedLong + s.DeniedPrefix +
+		s.DeniedAccount + s.DeniedList
 }
 
 // Stats returns the figures of the tracker.
@@ -45,6 +60,8 @@ func (t *Tracker) Stats() Stats {
 		Begun: c.begun, Succeeded: c.succeeded, Failed: c.failed, Cancelled: c.cancelled, Lockouts: c.lockouts,
 		DeniedLocked: c.deniedLocked, DeniedBusy: c.deniedBusy, DeniedSaturated: c.deniedSketch,
 		DeniedLong: c.deniedLong, DeniedPrefix: c.deniedPrefix, Observed: c.observed, EventsDropped: c.eventsDropped,
+		DeniedAccount: c.deniedAccount, DeniedList: c.deniedList, Exempt: c.exempt, Known: c.known, Repeated: c.repeated,
+		ProxyFailures: c.proxyFailures, ForgottenProxy: c.forgottenProxy, Saturation: t.table.saturation(t.now()),
 		Evicted: c.evicted, EvictedLive: c.evictedLive, EvictedLocked: c.evictedLocked, Swept: c.swept,
 	}
 }
@@ -55,4 +72,20 @@ func (s Stats) String() string {
 	return fmt.Sprintf("%s of %s addresses in %s; %s attempts, %s failed, %s lock-outs; %s denied; %s evicted",
 		n(uint64(s.Addresses)), n(uint64(s.MaxAddresses)), humanize.Bytes(uint64(s.Bytes)),
 		n(s.Begun), n(s.Failed), n(s.Lockouts), n(s.Denied()), n(s.Evicted))
+}
+
+// saturation asks the sketch about sources that there are not.
+func (t *table) saturation(now int64) float64 {
+	const asked = 128
+	worst := 0
+	for f := range families {
+		denied := 0
+		for range asked {
+			if t.family[f].sketch.judge(rand.Uint64(), t.rule.window, now).kind != allowed {
+				denied++
+			}
+		}
+		worst = max(worst, denied)
+	}
+	return float64(worst) / asked
 }

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"hash/maphash"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 	"unsafe"
@@ -20,14 +21,24 @@ type table struct {
 	seed    maphash.Seed
 	entries []entry     // grows to MaxAddresses, for which there is room
 	stamps  []int64     // rule.failures to an entry: when each charge was made, newest first
+	marks   []mark      // as many: the accounts and secrets of the charges
 	long    []histogram // one to an entry: the charges in the long window
 	index   index
 	free    uint32 // the first of the unused entries, + 1, linked through next
 	len     int
 	family  [families]kin
 	last    int64 // the last charge: each is at a time of its own, which names it
+	marked  bool  // there are marks that are not zero
 	events  chan Event
+	alarm   alarm
 	counts  counts
+
+	accounts accounts
+}
+
+// A mark is what is kept of the login that made a charge.
+type mark struct {
+	account, secret uint32 // zero: none
 }
 
 // A rule is a Config in nanoseconds.
@@ -38,6 +49,8 @@ type rule struct {
 	long                        int   // negative: no such limit
 	longWidth                   int64 // of a bucket
 	addresses                   int
+	alarm                       int // negative: none
+	proxies                     []netip.Prefix
 }
 
 // kin is what the sources of one family have apart from those of the other.
@@ -59,6 +72,7 @@ type entry struct {
 	level       uint8
 	used        bool
 	struck      bool // was locked while in the table: forgivenAt is not that of another
+	pardoned    bool // lockedUntil is not a lock-out: until then the entry keeps the sketch from being asked
 }
 
 type counts struct {
@@ -66,6 +80,9 @@ type counts struct {
 	lockouts                               uint64
 	deniedLocked, deniedBusy, deniedSketch uint64
 	deniedLong, deniedPrefix, observed     uint64
+	deniedAccount, deniedList, exempt      uint64
+	known, repeated                        uint64
+	proxyFailures, forgottenProxy          uint64
 	evicted, evictedLive, evictedLocked    uint64
 	swept                                  uint64
 	eventsDropped                          uint64
@@ -84,6 +101,8 @@ func (c *counts) denied(kind verdictKind) {
 		c.deniedLong++
 	case crowded:
 		c.deniedPrefix++
+	case slowed:
+		c.deniedAccount++
 	}
 }
 
@@ -101,13 +120,17 @@ func newTable(c Config) table {
 			failures: c.Failures, window: int64(c.Window),
 			lockout: int64(c.Lockout), maxLockout: int64(c.MaxLockout), jitter: int64(c.Jitter),
 			long: c.LongFailures, longWidth: bucketWidth(int64(c.LongWindow)), addresses: c.MaxAddresses,
+			alarm: c.AlarmFailures, proxies: canonical(c.Proxies),
 		},
 		seed:    maphash.MakeSeed(),
 		entries: make([]entry, 0, c.MaxAddresses),
 		stamps:  make([]int64, c.MaxAddresses*c.Failures),
+		marks:   make([]mark, c.MaxAddresses*c.Failures),
 		long:    make([]histogram, c.MaxAddresses),
 		index:   newIndex(c.MaxAddresses),
 		events:  make(chan Event, queuedEvents),
+
+		accounts: newAccounts(c),
 	}
 	for f := range t.family {
 		k := &t.family[f]
@@ -122,28 +145,39 @@ func newTable(c Config) table {
 	return t
 }
 
-// charge charges an attempt, and returns the time that names it if it is allowed.
-func (t *table) charge(s source, now int64) (id int64, v verdict) {
-	i, ok := t.find(s)
-	if ok {
-		v = t.judge(i, now)
-	} else {
-		v = t.judgeStranger(s, now)
-	}
-	var hashes prefixHashes
-	if v.kind == allowed {
-		hashes, v = t.judgePrefixes(s, now)
+// charge charges an attempt, and returns the time that names it if it is allowed. One
+// that is only allowed to an acquaintance is charged to nobody else.
+func (t *table) charge(l *login, now int64) (id int64, asKnown bool, v verdict) {
+	i, ok := t.find(l.source)
+	hashes, v := t.verdict(l, i, ok, now)
+	name := max(now, t.last+1) // of the charge; no other has it
+	if v.kind != allowed && t.accounts.known.charge(l, name) {
+		t.last = name
+		t.counts.begun++
+		t.counts.known++
+		return name, true, verdict{}
 	}
 	if v.kind != allowed {
 		t.counts.denied(v.kind)
-		return 0, v
+		return 0, false, v
 	}
 	if !ok {
-		i = t.insert(s, now)
+		i = t.insert(l.source, now)
 	}
-	now = max(now, t.last+1) // a name, which no other charge has
+	now, t.last = name, name
 	t.counts.begun++
-	t.last = now
+	t.push(i, l, now)
+	t.long[i].add(t.longBucket(now))
+	t.chargePrefixes(l.source, &hashes, now)
+	if t.accounts.charge(l, now) {
+		t.emit(Event{Kind: AccountSlowed, Source: l.prefix(), Account: l.account, Wait: time.Duration(t.accounts.pace)}, now)
+	}
+	t.place(i, now)
+	return now, false, verdict{}
+}
+
+// push puts a charge in front of those of entry i.
+func (t *table) push(i uint32, l *login, now int64) {
 	e := &t.entries[i]
 	stamps := t.stampsOf(i)
 	copy(stamps[1:], stamps)
@@ -151,30 +185,42 @@ func (t *table) charge(s source, now int64) (id int64, v verdict) {
 	all := uint64(1)<<t.rule.failures - 1 // for 64 it overflows to all bits
 	e.open = (e.open<<1 | 1) & all
 	e.inherited = e.inherited << 1 & all
-	t.long[i].add(t.longBucket(now))
-	t.chargePrefixes(s, &hashes, now)
-	t.place(i, now)
-	return now, verdict{}
+	t.marked = t.marked || l.account != 0
+	if !t.marked {
+		return
+	}
+	marks := t.marksOf(i)
+	copy(marks[1:], marks)
+	marks[0] = mark{l.mark(), l.secret}
 }
 
-// check returns what charge would say.
-func (t *table) check(s source, now int64) verdict {
-	var v verdict
-	if i, ok := t.find(s); ok {
+// check returns what charge would say, but for what acquaintances are allowed.
+func (t *table) check(l *login, now int64) verdict {
+	i, ok := t.find(l.source)
+	_, v := t.verdict(l, i, ok, now)
+	return v
+}
+
+// verdict says whether an attempt of entry i, or of a stranger, may be charged.
+func (t *table) verdict(l *login, i uint32, ok bool, now int64) (hashes prefixHashes, v verdict) {
+	if ok {
 		v = t.judge(i, now)
 	} else {
-		v = t.judgeStranger(s, now)
+		v = t.judgeStranger(l.source, now)
 	}
 	if v.kind == allowed {
-		_, v = t.judgePrefixes(s, now)
+		hashes, v = t.judgePrefixes(l.source, now)
 	}
-	return v
+	if v.kind == allowed {
+		v = t.accounts.judge(l, now)
+	}
+	return hashes, v
 }
 
 // judge says whether entry i may be charged: that is the lock-out, and the windows.
 func (t *table) judge(i uint32, now int64) verdict {
 	e := &t.entries[i]
-	if e.lockedUntil > now {
+	if e.locked(now) {
 		return verdict{kind: locked, wait: e.lockedUntil - now}
 	}
 	if oldest := t.stampsOf(i)[t.rule.failures-1]; t.inWindow(oldest, now) {
@@ -198,20 +244,12 @@ func (t *table) longBucket(at int64) uint32 { return uint32(at / t.rule.longWidt
 
 // judgeStranger is judge for a source that is not in the table.
 func (t *table) judgeStranger(s source, now int64) verdict {
-	sk := &t.family[s.family].sketch
-	hash := t.hash(s)
-	if until := sk.least(hash, sk.lockedUntil()); until > now {
-		return verdict{kind: saturated, wait: until - now}
-	}
-	if oldest := sk.least(hash, t.rule.failures-1); t.inWindow(oldest, now) {
-		return verdict{kind: saturated, wait: oldest + t.rule.window - now}
-	}
-	return verdict{}
+	return t.family[s.family].sketch.judge(t.hash(s), t.rule.window, now)
 }
 
 // settle says how the attempt went that was charged at id.
-func (t *table) settle(s source, id int64, how outcome, now int64) {
-	i, ok := t.find(s)
+func (t *table) settle(l *login, id int64, how outcome, now int64) {
+	i, ok := t.find(l.source)
 	if !ok {
 		return // evicted: what the sketch says of it stays, on the strict side
 	}
@@ -220,19 +258,27 @@ func (t *table) settle(s source, id int64, how outcome, now int64) {
 	if j < 0 || e.open>>j&1 == 0 {
 		return // settled before, or so long ago that it does not matter
 	}
+	e.open &^= 1 << j
 	switch how {
 	case failed:
 		t.counts.failed++
-		e.open &^= 1 << j
+		if t.repeats(i, j, now) {
+			t.counts.repeated++
+			t.refund(i, j, l)
+			break
+		}
+		t.raiseAlarm(now)
 		if _, _, failures := t.tally(i, now); failures >= t.rule.failures {
 			t.lock(i, now)
 		}
 	case succeeded:
 		t.counts.succeeded++
-		t.refund(i, j)
+		t.refund(i, j, l)
+		t.forgive(i, l)
+		t.accounts.known.add(l, now)
 	case cancelled:
 		t.counts.cancelled++
-		t.refund(i, j)
+		t.refund(i, j, l)
 	}
 	if t.spent(i, now) {
 		t.forget(i, now) // who succeeds leaves nothing behind
@@ -241,18 +287,67 @@ func (t *table) settle(s source, id int64, how outcome, now int64) {
 	t.place(i, now)
 }
 
-// refund takes charge j away, from the long window and the networks as well.
-func (t *table) refund(i uint32, j int) {
+// settleKnown is settle for a charge to an acquaintance.
+func (t *table) settleKnown(l *login, id int64, how outcome, now int64) {
+	if !t.accounts.known.settle(l, id, how) {
+		return
+	}
+	switch how {
+	case failed:
+		t.counts.failed++
+		t.raiseAlarm(now)
+	case succeeded:
+		t.counts.succeeded++
+		t.accounts.known.add(l, now)
+	case cancelled:
+		t.counts.cancelled++
+	}
+}
+
+// repeats reports whether charge j of entry i is a failure with the same account and
+// secret as another in the window.
+func (t *table) repeats(i uint32, j int, now int64) bool {
+	marks := t.marksOf(i)
+	if marks[j].secret == 0 {
+		return false
+	}
+	for k, stamp := range t.stampsOf(i) {
+		if k != j && t.inWindow(stamp, now) && t.entries[i].open>>k&1 == 0 && marks[k] == marks[j] {
+			return true
+		}
+	}
+	return false
+}
+
+// forgive gives back the failures of entry i against the account of a login.
+func (t *table) forgive(i uint32, l *login) {
+	if l.account == 0 {
+		return
+	}
+	for j := t.rule.failures - 1; j >= 0; j-- {
+		if t.entries[i].open>>j&1 == 0 && t.marksOf(i)[j].account == l.mark() {
+			t.refund(i, j, l)
+		}
+	}
+}
+
+// refund takes charge j away, from the long window, the networks and the account as
+// well.
+func (t *table) refund(i uint32, j int, l *login) {
 	e := &t.entries[i]
 	stamps := t.stampsOf(i)
 	if e.inherited>>j&1 == 0 && stamps[j] != 0 {
 		t.long[i].sub(t.longBucket(stamps[j]))
 		t.refundPrefixes(e.source, stamps[j])
+		t.accounts.refund(l, stamps[j])
 	}
 	copy(stamps[j:], stamps[j+1:])
 	stamps[len(stamps)-1] = 0
 	e.open = without(e.open, j)
 	e.inherited = without(e.inherited, j)
+	marks := t.marksOf(i)
+	copy(marks[j:], marks[j+1:])
+	marks[len(marks)-1] = mark{}
 }
 
 // without takes bit j out of a word; those above move down.
@@ -264,7 +359,12 @@ func without(bits uint64, j int) uint64 {
 // lock begins a lock-out of entry i, unless there is one.
 func (t *table) lock(i uint32, now int64) {
 	e := &t.entries[i]
-	if e.lockedUntil > now {
+	if e.locked(now) {
+		return
+	}
+	if t.rule.isProxy(e.source) {
+		t.counts.proxyFailures++
+		t.emit(Event{Kind: ProxyFailing, Source: e.source.prefix()}, now)
 		return
 	}
 	strikes := t.strikes(e, now)
@@ -274,7 +374,7 @@ func (t *table) lock(i uint32, now int64) {
 	}
 	t.lockUntil(e, now+span, strikes+1)
 	t.counts.lockouts++
-	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1}, now)
+	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
 }
 
 // lockUntil locks a source that then has so many strikes.
@@ -284,7 +384,20 @@ func (t *table) lockUntil(e *entry, until int64, strikes int) {
 	}
 	e.lockedUntil = until
 	e.forgivenAt = until + int64(strikes)*t.rule.maxLockout
-	e.struck = true
+	e.struck, e.pardoned = true, false
+}
+
+// locked reports whether an entry is locked out.
+func (e *entry) locked(now int64) bool { return e.lockedUntil > now && !e.pardoned }
+
+// isProxy reports whether a source is a proxy that must not be locked.
+func (r *rule) isProxy(s source) bool {
+	for _, p := range r.proxies {
+		if p.Overlaps(s.prefix()) {
+			return true
+		}
+	}
+	return false
 }
 
 // span returns how long the lock-out is of a source with so many strikes before.
@@ -314,21 +427,63 @@ func (t *table) pardon(s source, now int64) {
 	e := &t.entries[i]
 	for j := t.rule.failures - 1; j >= 0; j-- {
 		if e.open>>j&1 == 0 {
-			t.refund(i, j)
+			t.refund(i, j, &login{source: s})
 		}
 	}
 	t.place(i, now)
 }
 
-// unlock forgets a source and reports whether it was locked.
+// unlock forgets a source and reports whether it was locked, for all that is known.
+// Where the sketch would deny it, an entry that is empty stays in the table for as long.
 func (t *table) unlock(s source, now int64) (wasLocked bool) {
 	i, ok := t.find(s)
-	if !ok {
-		return false
+	pardoned := false
+	if ok {
+		wasLocked, pardoned = t.entries[i].locked(now), t.entries[i].pardoned
+		t.remove(i)
 	}
-	wasLocked = t.entries[i].lockedUntil > now
-	t.remove(i)
+	if v := t.judgeStranger(s, now); v.kind != allowed {
+		wasLocked = wasLocked || !ok || !pardoned
+		i = t.insert(s, now)
+		e := &t.entries[i]
+		clear(t.stampsOf(i))
+		e.inherited, e.forgivenAt = 0, 0
+		t.long[i] = histogram{}
+		e.lockedUntil, e.pardoned = now+v.wait+t.rule.window, true
+		t.place(i, now)
+	}
+	if wasLocked {
+		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
+	}
 	return wasLocked
+}
+
+// lockNow locks a source for a span, without a strike, and never for less than it is.
+func (t *table) lockNow(s source, span, now int64) {
+	i, ok := t.find(s)
+	if !ok {
+		i = t.insert(s, now)
+	}
+	e := &t.entries[i]
+	strikes := t.strikes(e, now)
+	if e.pardoned {
+		e.lockedUntil = 0
+	}
+	t.lockUntil(e, max(e.lockedUntil, now+span), strikes)
+	t.place(i, now)
+	t.counts.lockouts++
+	t.emit(Event{Kind: LockedOut, Source: s.prefix(), Wait: time.Duration(e.lockedUntil - now), Strikes: strikes}, now)
+}
+
+// spread returns how many accounts the charges of entry i were made against.
+func (t *table) spread(i uint32) (n int) {
+	marks := t.marksOf(i)
+	for j, m := range marks {
+		if m.account != 0 && !slices.ContainsFunc(marks[:j], func(other mark) bool { return other.account == m.account }) {
+			n++
+		}
+	}
+	return n
 }
 
 // tally counts the charges in the window, by kind.
@@ -355,6 +510,11 @@ func (t *table) inWindow(stamp, now int64) bool { return stamp != 0 && stamp+t.r
 func (t *table) stampsOf(i uint32) []int64 {
 	n := t.rule.failures
 	return t.stamps[int(i)*n : int(i)*n+n]
+}
+
+func (t *table) marksOf(i uint32) []mark {
+	n := t.rule.failures
+	return t.marks[int(i)*n : int(i)*n+n]
 }
 
 func (t *table) hash(s source) uint64 { return maphash.Comparable(t.seed, s) }
@@ -404,6 +564,9 @@ func (t *table) hashAt(i uint32) uint64 { return t.hash(t.entries[i].source) }
 // forget takes an entry out, and remembers in the sketch what it did.
 func (t *table) forget(i uint32, now int64) {
 	e := &t.entries[i]
+	if e.pardoned {
+		e.lockedUntil = 0
+	}
 	t.long[i].advance(t.longBucket(now))
 	t.family[e.source.family].sketch.fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, t.long[i])
 	t.remove(i)
@@ -417,6 +580,7 @@ func (t *table) remove(i uint32) {
 	t.index.remove(t.hash(e.source), i, t.hashAt)
 	clear(t.stampsOf(i))
 	t.long[i] = histogram{}
+	clear(t.marksOf(i))
 	t.len--
 	k.len--
 	*e = entry{next: t.free}
@@ -482,10 +646,10 @@ func (t *table) evict(f family, now int64) {
 		}
 		e := &t.entries[i]
 		t.counts.evicted++
-		if t.inWindow(t.stampsOf(i)[0], now) || e.lockedUntil > now {
+		if t.inWindow(t.stampsOf(i)[0], now) || e.locked(now) {
 			t.counts.evictedLive++
 		}
-		if e.lockedUntil > now {
+		if e.locked(now) {
 			t.counts.evictedLocked++
 		}
 		t.forget(i, now)
@@ -507,7 +671,8 @@ func (t *table) sweep(from, to int, now int64) (removed int) {
 
 // bytes returns what the table takes of the heap.
 func (t *table) bytes() int64 {
-	n := sliceBytes(t.entries) + sliceBytes(t.stamps) + sliceBytes(t.long) + sliceBytes(t.index.cells)
+	n := sliceBytes(t.entries) + sliceBytes(t.stamps) + sliceBytes(t.long) + sliceBytes(t.index.cells) + sliceBytes(t.marks)
+	n += sliceBytes(t.accounts.tier.cells) + sliceBytes(t.accounts.last) + sliceBytes(t.accounts.known.sets)
 	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(queuedEvents*int64(unsafe.Sizeof(Event{}))+128)
 	for f := range t.family {
 		k := &t.family[f]

@@ -64,6 +64,9 @@ type Tracker struct {
 
 	mu    sync.Mutex // guards table
 	table table
+
+	// These do not change.
+	allow, deny, proxies []netip.Prefix
 }
 
 // ErrAddress is returned for the zero netip.Addr, of which nothing can be said. A
@@ -76,7 +79,10 @@ func NewTracker(config Config) (*Tracker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Tracker{base: time.Now(), table: newTable(config.withDefaults())}
+	t := &Tracker{
+		base: time.Now(), table: newTable(config.withDefaults()),
+		allow: canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
+	}
 	t.table.base = t.base
 	return t, nil
 }
@@ -85,31 +91,36 @@ func NewTracker(config Config) (*Tracker, error) {
 func (t *Tracker) now() int64 { return int64(time.Since(t.base)) + 1 }
 
 // Begin charges an attempt from addr, and returns it for the caller to say how it
-// went. If the source is locked it returns a [*LockedError], and if as many attempts as are
-// allowed are open or remembered, a [*BusyError]; nothing is charged then.
+// went. If the source is locked it returns a [*LockedError], if it may not be charged for
+// another reason a [*BusyError], and if it is on the list a [*DeniedError]; nothing is charged then.
 func (t *Tracker) Begin(addr netip.Addr) (Attempt, error) {
-	s, ok := sourceOf(addr)
-	if !ok {
-		return Attempt{}, ErrAddress
+	addr, s, err := t.admit(addr)
+	if err != nil || !addr.IsValid() {
+		return Attempt{}, err
 	}
+	return t.begin(login{source: s})
+}
+
+func (t *Tracker) begin(l login) (Attempt, error) {
 	t.mu.Lock()
-	id, v := t.table.charge(s, t.now())
+	id, known, v := t.table.charge(&l, t.now())
 	t.mu.Unlock()
 	if v.kind != allowed {
-		return Attempt{}, v.err(s)
+		return Attempt{}, v.err(l.source)
 	}
-	return Attempt{tracker: t, source: s, id: id}, nil
+	return Attempt{tracker: t, login: l, id: id, known: known}, nil
 }
 
 // Check returns the error that Begin would return for addr, or nil. It charges
 // nothing and leaves no trace.
 func (t *Tracker) Check(addr netip.Addr) error {
-	s, ok := sourceOf(addr)
-	if !ok {
-		return ErrAddress
+	addr, s, err := t.admit(addr)
+	if err != nil || !addr.IsValid() {
+		return err
 	}
+	l := login{source: s}
 	t.mu.Lock()
-	v := t.table.check(s, t.now())
+	v := t.table.check(&l, t.now())
 	t.mu.Unlock()
 	return v.err(s)
 }
@@ -133,8 +144,8 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 	}
 }
 
-// Unlock forgets what is in the table about the source of addr, its lock-out
-// included, and reports whether it was locked: for an administrator.
+// Unlock forgets what is known of the source of addr, its lock-out included, and
+// reports whether it was denied: for an administrator. What was counted against its networks stays.
 func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
@@ -143,6 +154,22 @@ func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.table.unlock(s, t.now())
+}
+
+// LockNow locks the source of addr out for a time, or for longer if it is already: for an
+// administrator. A span of zero or less means Config.Lockout. It is no strike. The only error is [ErrAddress].
+func (t *Tracker) LockNow(addr netip.Addr, span time.Duration) error {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return ErrAddress
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if span <= 0 {
+		span = time.Duration(t.table.rule.lockout)
+	}
+	t.table.lockNow(s, int64(min(span, longest)), t.now())
+	return nil
 }
 
 // Len returns the number of sources in the table. It is never more than MaxAddresses.
@@ -197,7 +224,7 @@ func (t *Tracker) record(i uint32, now int64) Record {
 	e := &t.table.entries[i]
 	open, inherited, failures := t.table.tally(i, now)
 	r := Record{Failures: failures, Open: open, Inherited: inherited, Strikes: t.table.strikes(e, now)}
-	if e.lockedUntil > now {
+	if e.locked(now) {
 		r.LockedUntil = t.base.Add(time.Duration(e.lockedUntil))
 	}
 	if stamps := t.table.stampsOf(i); stamps[0] != 0 {
@@ -228,8 +255,9 @@ func (t *Tracker) Sweep() (removed int) {
 // that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
 type Attempt struct {
 	tracker *Tracker
-	source  source
+	login   login
 	id      int64
+	known   bool // charged to an acquaintance
 }
 
 // Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
@@ -246,6 +274,10 @@ func (a Attempt) end(how outcome) {
 	if t := a.tracker; t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.table.settle(a.source, a.id, how, t.now())
+		if a.known {
+			t.table.settleKnown(&a.login, a.id, how, t.now())
+		} else {
+			t.table.settle(&a.login, a.id, how, t.now())
+		}
 	}
 }

@@ -1,0 +1,260 @@
+package ratelimit
+
+import (
+	"cmp"
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A Login is an attempt of which more is known than the address: see
+// [Tracker.BeginLogin]. Strings may be of any length; only hashes of them are kept, with a key
+// that nobody knows.
+type Login struct {
+	// Addr is the address of the client: see [ClientIP].
+	Addr netip.Addr
+
+	// Account names the account that is tried. It should be what the name that was typed in
+	// stands for, so that an account has one budget whatever it is called, and for names
+	// that stand for nothing, the name. Empty means no account, not one with an empty name: only the address counts.
+	Account string
+
+	// Device is what proves that the client is a device that has logged in to the account
+	// before: the content of a signed cookie, checked by the caller. Empty means none.
+	Device string
+
+	// Secret stands for the password that is tried: a keyed hash of it, never itself. The same
+	// wrong one counts once, so that a mail program with an old password locks nobody out. Empty means that
+	// each failure counts.
+	Secret string
+}
+
+// a login is a Login with hashes for strings. Zero means that there is none.
+type login struct {
+	source
+	account      uint64
+	pair, device uint64 // of the account with the source, and with the device
+	secret       uint32 // of the account with the secret
+}
+
+// mark is what an entry keeps of the account of a charge.
+func (l *login) mark() uint32 { return uint32(l.account) }
+
+// login hashes the strings of a Login. Each kind of hash is of a type of its own, so
+// no two ways to put strings together give one hash.
+func (t *table) login(l Login, s source) login {
+	if l.Account == "" {
+		return login{source: s}
+	}
+	type pair struct {
+		account string
+		source  source
+	}
+	type device struct{ account, device string }
+	type secret struct{ account, secret string }
+	hashed := login{
+		source:  s,
+		account: atLeastOne(maphash.String(t.seed, l.Account)),
+		pair:    atLeastOne(maphash.Comparable(t.seed, pair{l.Account, s})),
+	}
+	if l.Device != "" {
+		hashed.device = atLeastOne(maphash.Comparable(t.seed, device{l.Account, l.Device}))
+	}
+	if l.Secret != "" {
+		hashed.secret = uint32(atLeastOne(maphash.Comparable(t.seed, secret{l.Account, l.Secret})))
+	}
+	return hashed
+}
+
+// atLeastOne makes a hash, and the lower half of it, differ from zero.
+func atLeastOne(hash uint64) uint64 {
+	if uint32(hash) == 0 {
+		hash++
+	}
+	return hash
+}
+
+// accounts is what is kept of accounts. It counts the charges of each as a network's
+// are counted. An account that has as many in a window as are allowed is not locked, for then anybody
+// could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
+// logged in to it before, from his address or with his device, is no stranger.
+type accounts struct {
+	tier  prefixTier // zero limit: accounts are not limited
+	pace  int64
+	last  []int64 // a cell of the tier: the last charge
+	known known
+}
+
+func newAccounts(c Config) accounts {
+	if c.AccountFailures < 0 {
+		return accounts{}
+	}
+	tier := newPrefixTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window), c.MaxAddresses)
+	return accounts{
+		tier:  tier,
+		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
+		last:  make([]int64, len(tier.cells)),
+		known: newKnown(c),
+	}
+}
+
+// judge says whether a stranger may try an account.
+func (a *accounts) judge(l *login, now int64) verdict {
+	if l.account == 0 || a.tier.limit == 0 || !a.tier.full(l.account, now) || a.known.find(l) != nil {
+		return verdict{}
+	}
+	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
+	if wait := last + a.pace - now; wait > 0 {
+		return verdict{kind: slowed, wait: wait}
+	}
+	return verdict{}
+}
+
+// charge charges an account, and reports whether that makes it slow.
+func (a *accounts) charge(l *login, now int64) (slow bool) {
+	if l.account == 0 || a.tier.limit == 0 {
+		return false
+	}
+	for row := range sketchRows {
+		a.last[a.tier.at(l.account, row)] = now
+	}
+	return a.tier.add(l.account, now) == a.tier.limit
+}
+
+// refund gives a charge back that was made at a time.
+func (a *accounts) refund(l *login, at int64) {
+	if l.account != 0 && a.tier.limit > 0 {
+		a.tier.sub(l.account, at)
+	}
+}
+
+// known remembers who has logged in to an account: an address or a device of which
+// one attempt succeeded. It is a hash table of sets of four; the one of a set that was used longest ago
+// goes.
+type known struct {
+	budget int // charges
+	width  int64
+	mask   uint64
+	sets   [][4]acquaintance
+}
+
+// An acquaintance has a budget of its own, for when others have used up that of its
+// address or account.
+type acquaintance struct {
+	hash    uint64
+	last    int64
+	charges histogram
+	open    [4]int64 // attempts under way, by the times that name them; those that are forgotten lapse
+}
+
+func newKnown(c Config) known {
+	sets := 1
+	for sets*4 < min(c.MaxAddresses, 1<<16) {
+		sets *= 2
+	}
+	return known{
+		budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
+		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
+	}
+}
+
+func (k *known) get(hash uint64) *acquaintance {
+	if hash == 0 || k.sets == nil {
+		return nil
+	}
+	set := &k.sets[hash>>32&k.mask]
+	for i := range set {
+		if set[i].hash == hash {
+			return &set[i]
+		}
+	}
+	return nil
+}
+
+// find returns who is known of a login: its device, or its address.
+func (k *known) find(l *login) *acquaintance {
+	if a := k.get(l.device); a != nil {
+		return a
+	}
+	return k.get(l.pair)
+}
+
+// add makes the address and the device of a login known.
+func (k *known) add(l *login, now int64) {
+	for _, hash := range [...]uint64{l.pair, l.device} {
+		if hash == 0 || k.sets == nil {
+			continue
+		}
+		a := k.get(hash)
+		if a == nil {
+			set := &k.sets[hash>>32&k.mask]
+			a = &set[0]
+			for i := range set {
+				if set[i].last < a.last {
+					a = &set[i]
+				}
+			}
+			*a = acquaintance{hash: hash}
+		}
+		a.last = now
+	}
+}
+
+// charge charges the budget of an acquaintance, if there is one and it has some left.
+func (k *known) charge(l *login, now int64) bool {
+	a := k.find(l)
+	if a == nil {
+		return false
+	}
+	bucket := uint32(now / k.width)
+	a.charges.advance(bucket)
+	at := slices.IndexFunc(a.open[:], func(id int64) bool { return id == 0 || id/k.width+buckets <= now/k.width })
+	if int(a.charges.total) >= k.budget || at < 0 {
+		return false
+	}
+	a.open[at] = now
+	a.charges.add(bucket)
+	return true
+}
+
+// settle ends the attempt that was charged at id, and reports whether it was under
+// way. It gives the charge back unless it was a failure.
+func (k *known) settle(l *login, id int64, how outcome) bool {
+	a := k.find(l)
+	if a == nil {
+		return false
+	}
+	at := slices.Index(a.open[:], id)
+	if at < 0 {
+		return false
+	}
+	a.open[at] = 0
+	if how != failed {
+		a.charges.sub(uint32(id / k.width))
+	}
+	return true
+}
+
+// BeginLogin is [Tracker.Begin] for an attempt of which the account is known. It counts
+// against the address as well as against the account.
+//
+// If more than Config.AccountFailures in a window count against the account, whatever
+// addresses they came from, it returns a [*BusyError] with [TooManyForAccount], except to one attempt
+// at a time, a Window divided by AccountFailures apart: an account is never locked.
+// The response to that should be the same as to a wrong password, byte by byte, for else it
+// tells which accounts there are.
+//
+// An address or device that has logged in to the account before is not denied for what
+// others do: it has Config.Failures attempts in a Config.Lockout that are denied to others, even
+// where its address is locked.
+//
+// Success makes the address and the device known, and gives back the charges of the
+// same account from the same source, and no others.
+func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
+	addr, s, err := t.admit(l.Addr)
+	if err != nil || !addr.IsValid() {
+		return Attempt{}, err
+	}
+	return t.begin(t.table.login(l, s))
+}

@@ -1,0 +1,138 @@
+package ratelimit
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Lookup returns what is known of the source of addr, and reports whether it is in
+// the table.
+func (t *Tracker) Lookup(addr netip.Addr) (Record, bool) {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return Record{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, ok := t.table.find(s)
+	if !ok {
+		return Record{}, false
+	}
+	return t.record(i, t.now()), true
+}
+
+// An Explanation says why an address is denied, or how far it is from that.
+type Explanation struct {
+	Source   netip.Prefix
+	Err      error // what Begin would return
+	Exempt   bool  // it is in Config.Allow
+	Tracked  bool  // it is in the table; if not, Charges are those that it would inherit
+	Record   Record
+	Charges  []Charge // in the window, the newest first
+	Long     int      // charges in the long window
+	Networks []Network
+}
+
+// A Charge is one that counts against a source.
+type Charge struct {
+	Time time.Time
+	Kind ChargeKind
+}
+
+// A ChargeKind says what became of the attempt.
+type ChargeKind uint8
+
+// The kinds of charges.
+const (
+	Failed    ChargeKind = iota + 1 // it failed
+	Open                            // nobody has said yet
+	Inherited                       // may be one of another source that the table had to forget
+)
+
+// String returns the kind as a word for a log.
+func (k ChargeKind) String() string {
+	return [...]string{Failed: "failed", Open: "open", Inherited: "inherited"}[k]
+}
+
+// kind returns the kind of charge j.
+func (e *entry) kind(j int) ChargeKind {
+	switch {
+	case e.open>>j&1 != 0:
+		return Open
+	case e.inherited>>j&1 != 0:
+		return Inherited
+	}
+	return Failed
+}
+
+// A Network is one that a source is in.
+type Network struct {
+	Prefix  netip.Prefix
+	Charges int // at the most, as others may be counted with it
+	Limit   PrefixLimit
+}
+
+// Explain returns all that is known of addr, for an administrator. It charges nothing.
+// The only error is [ErrAddress].
+func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
+	s, ok := sourceOf(addr)
+	if !ok {
+		return Explanation{}, ErrAddress
+	}
+	x := Explanation{Source: s.prefix()}
+	if p, found := find(t.deny, addr.Unmap().WithZone("")); found {
+		x.Err = &DeniedError{addr, p}
+	} else if _, x.Exempt = find(t.allow, addr.Unmap().WithZone("")); !x.Exempt {
+		x.Err = t.Check(addr)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tb, now := &t.table, t.now()
+	i, ok := tb.find(s)
+	if x.Tracked = ok; ok {
+		x.Record, x.Long = t.record(i, now), tb.longNow(i, now)
+	}
+	for j := range tb.rule.failures {
+		stamp, kind := tb.family[s.family].sketch.least(tb.hash(s), j), Inherited
+		if ok {
+			stamp, kind = tb.stampsOf(i)[j], tb.entries[i].kind(j)
+		}
+		if !tb.inWindow(stamp, now) {
+			break
+		}
+		x.Charges = append(x.Charges, Charge{t.base.Add(time.Duration(stamp)), kind})
+	}
+	for n := range tb.family[s.family].tiers {
+		p := &tb.family[s.family].tiers[n]
+		x.Networks = append(x.Networks, Network{
+			Prefix: s.network(p.bits), Charges: p.count(tb.hash(p.key(s)), now),
+			Limit: PrefixLimit{IPv4: s.family == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
+		})
+	}
+	return x, nil
+}
+
+// String returns a few lines for an administrator.
+func (x Explanation) String() string {
+	var b strings.Builder
+	switch {
+	case x.Exempt:
+		fmt.Fprintf(&b, "%v is exempt", x.Source)
+	case x.Err != nil:
+		b.WriteString(x.Err.Error())
+	default:
+		fmt.Fprintf(&b, "%v may make attempts", x.Source)
+	}
+	for _, c := range x.Charges {
+		fmt.Fprintf(&b, "\n%s %v", c.Time.Format(time.DateTime), c.Kind)
+	}
+	if x.Long > 0 {
+		fmt.Fprintf(&b, "\n%d in the long window", x.Long)
+	}
+	for _, n := range x.Networks {
+		fmt.Fprintf(&b, "\n%v has %d of %d", n.Prefix, n.Charges, n.Limit.Failures)
+	}
+	return b.String()
+}

@@ -1,0 +1,205 @@
+package ratelimit_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/ratelimit"
+)
+
+func TestGuard(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	for name, test := range map[string]struct {
+		verify func() error
+		want   error
+		stays  int
+	}{
+		"success":        {func() error { return nil }, nil, 0},
+		"failure":        {func() error { return errWrong }, errWrong, 1},
+		"undecided":      {func() error { return fmt.Errorf("no database: %w", ratelimit.ErrUndecided) }, ratelimit.ErrUndecided, 0},
+		"other-deadline": {func() error { return context.DeadlineExceeded }, context.DeadlineExceeded, 1},
+		"cancelled":      {func() error { cancel(); return ctx.Err() }, context.Canceled, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel = context.WithCancel(t.Context())
+			defer cancel()
+			tracker := newTracker(t, ratelimit.Config{})
+			require.ErrorIs(t, tracker.Guard(ctx, alice, "", test.verify), test.want)
+			r, _ := tracker.Lookup(alice)
+			require.Equal(t, test.stays, r.Failures)
+			require.Zero(t, r.Open)
+		})
+	}
+}
+
+func TestGuardPassesPanicsOn(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{Failures: 1})
+	require.PanicsWithValue(t, "broken", func() {
+		_ = tracker.Guard(t.Context(), alice, "", func() error { panic("broken") })
+	})
+	require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
+	require.ErrorAs(t, tracker.Guard(t.Context(), alice, "", func() error { t.Error("called"); return nil }), new(*ratelimit.LockedError))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	bob := netip.MustParseAddr("192.0.2.2")
+	require.ErrorIs(t, tracker.Guard(ctx, bob, "", func() error { t.Error("called"); return nil }), context.Canceled)
+	require.ErrorIs(t, tracker.Guard(t.Context(), netip.Addr{}, "", func() error { t.Error("called"); return nil }), ratelimit.ErrAddress)
+}
+
+func TestLockNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{})
+		require.NoError(t, tracker.LockNow(alice, 3*time.Hour))
+		requireLocked(t, tracker.Check(alice), 3*time.Hour)
+		require.NoError(t, tracker.LockNow(alice, 0), "is no shorter")
+		requireLocked(t, tracker.Check(alice), 3*time.Hour)
+		require.True(t, tracker.Unlock(alice))
+		require.NoError(t, tracker.LockNow(alice, 0))
+		requireLocked(t, tracker.Check(alice), time.Hour)
+		time.Sleep(time.Hour)
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), time.Hour) // it was no strike
+		require.ErrorIs(t, tracker.LockNow(netip.Addr{}, 0), ratelimit.ErrAddress)
+	})
+}
+
+// An administrator can unlock whom only the sketch remembers, and who fails again is
+// locked again.
+func TestUnlockWhomTheTableForgot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{MaxAddresses: 10})
+		fail(t, tracker, alice, 5)
+		for i := range 100 {
+			_ = tracker.LockNow(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 2*time.Hour)
+		}
+		_, tracked := tracker.Lookup(alice)
+		require.False(t, tracked)
+		requireBusy(t, tracker.Check(alice), true)
+		require.True(t, tracker.Unlock(alice))
+		require.False(t, tracker.Unlock(alice))
+		require.NoError(t, tracker.Check(alice))
+		for i := range 9 {
+			require.NoError(t, tracker.LockNow(netip.AddrFrom4([4]byte{11, 0, 0, byte(i)}), 2*time.Hour))
+		}
+		require.Zero(t, tracker.Sweep())
+		require.NoError(t, tracker.Check(alice))
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), time.Hour)
+	})
+}
+
+func TestLookupAndExplain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{Failures: 3})
+		_, ok := tracker.Lookup(alice)
+		require.False(t, ok)
+		fail(t, tracker, alice, 2)
+		_, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		r, ok := tracker.Lookup(alice)
+		require.True(t, ok)
+		require.Equal(t, []int{2, 1}, []int{r.Failures, r.Open})
+
+		x, err := tracker.Explain(alice)
+		require.NoError(t, err)
+		require.Equal(t, 3, x.Long)
+		require.Equal(t, []ratelimit.ChargeKind{ratelimit.Open, ratelimit.Failed, ratelimit.Failed},
+			[]ratelimit.ChargeKind{x.Charges[0].Kind, x.Charges[1].Kind, x.Charges[2].Kind})
+		require.Len(t, x.Networks, 1)
+		require.Equal(t, 3, x.Networks[0].Charges)
+		require.Equal(t, `ratelimit: 192.0.2.1/32 has too many attempts under way, want fewer or a wait of 15m0s
+2000-01-01 00:00:00 open
+2000-01-01 00:00:00 failed
+2000-01-01 00:00:00 failed
+3 in the long window
+192.0.2.0/24 has 3 of 50`, x.String())
+
+		x, err = tracker.Explain(netip.MustParseAddr("192.0.3.1"))
+		require.NoError(t, err)
+		require.False(t, x.Tracked)
+		require.Equal(t, "192.0.3.1/32 may make attempts\n192.0.3.0/24 has 0 of 50", x.String())
+		_, err = tracker.Explain(netip.Addr{})
+		require.ErrorIs(t, err, ratelimit.ErrAddress)
+		_, ok = tracker.Lookup(netip.Addr{})
+		require.False(t, ok)
+	})
+}
+
+func TestEventsTellWhatHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{AlarmFailures: 6})
+		fail(t, tracker, alice, 5)
+		e := <-tracker.Events()
+		require.Equal(t, "locked out", e.Kind.String())
+		require.Equal(t, "192.0.2.1/32", e.Source.String())
+		require.Equal(t, time.Hour, e.Wait)
+		require.Equal(t, 1, e.Strikes)
+		require.WithinDuration(t, time.Now(), e.Time, time.Millisecond)
+		tracker.Unlock(alice)
+		require.Equal(t, ratelimit.Unlocked, (<-tracker.Events()).Kind)
+		fail(t, tracker, alice, 1)
+		require.Equal(t, ratelimit.Alarm, (<-tracker.Events()).Kind)
+		fail(t, tracker, alice, 3)
+		require.Empty(t, tracker.Events(), "once")
+		for kind := ratelimit.LockedOut; kind <= ratelimit.ProxyForgotten; kind++ {
+			require.NotEqual(t, "unknown", kind.String())
+		}
+	})
+}
+
+func TestSaturationTellsHowManyStrangersAreDenied(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{MaxAddresses: 64})
+	require.Zero(t, tracker.Stats().Saturation)
+	for i := range 3000 {
+		for range 5 {
+			_ = tracker.Fail(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		}
+	}
+	denied := 0
+	for i := range 1000 {
+		if tracker.Check(netip.AddrFrom4([4]byte{11, 0, byte(i >> 8), byte(i)})) != nil {
+			denied++
+		}
+	}
+	require.NotZero(t, denied)
+	require.InDelta(t, float64(denied)/1000, tracker.Stats().Saturation, 0.25)
+}
+
+func TestDenyWritesAProblem(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{Deny: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	fail(t, tracker, alice, 5)
+	for _, test := range []struct {
+		err    error
+		status int
+	}{
+		{tracker.Check(alice), http.StatusTooManyRequests},
+		{tracker.Check(netip.MustParseAddr("10.1.2.3")), http.StatusForbidden},
+		{ratelimit.ErrAddress, http.StatusBadRequest},
+		{errors.New("unknown"), http.StatusBadRequest},
+	} {
+		w := httptest.NewRecorder()
+		tracker.Deny(w, test.err)
+		require.Equal(t, test.status, w.Code)
+		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+		var problem map[string]any
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem))
+		require.EqualValues(t, test.status, problem["status"])
+		require.NotEmpty(t, problem["title"])
+		if test.status == http.StatusTooManyRequests {
+			require.Equal(t, "https://iana.org/assignments/http-problem-types#quota-exceeded", problem["type"])
+			require.Equal(t, []any{"login"}, problem["violated-policies"])
+		}
+	}
+}
