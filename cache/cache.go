@@ -51,7 +51,9 @@ type Cache[K comparable, V any] struct {
 	ttl      time.Duration
 	idle     time.Duration
 	jitter   float64
-	size     func(K, V) int64 // bytes beside the entry's own words; nil: there are none
+	size     func(K, V) int64 // Config.Size; nil: what the next two say
+	ofKey    sizer[K]
+	ofValue  sizer[V]
 	onRemove func(K, V, Reason)
 
 	loads      loads[K, V]
@@ -70,10 +72,7 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 	e := newEngine[K, V](config.MaxEntries, config.MaxBytes, config.Idle, config.Size != nil, config.OnRemove != nil)
 	c := &Cache[K, V]{
 		engine: e, ttl: config.TTL, idle: config.Idle, jitter: config.Jitter,
-		size: config.Size, onRemove: config.OnRemove,
-	}
-	if c.size == nil {
-		c.size = sizeOutside[K, V]()
+		size: config.Size, ofKey: sizerOf[K](), ofValue: sizerOf[V](), onRemove: config.OnRemove,
 	}
 	c.maxEntries.Store(int64(config.MaxEntries))
 	c.maxBytes.Store(config.MaxBytes)
@@ -156,6 +155,8 @@ func (c *Cache[K, V]) prepare(w *write[K, V], ttl time.Duration) {
 	}
 	if c.size != nil {
 		w.cost = costFor(c.size(w.key, w.val))
+	} else if c.engine.costly {
+		w.cost = costFor(c.ofKey.outside(&w.key) + c.ofValue.outside(&w.val))
 	}
 }
 

@@ -154,24 +154,25 @@ func (e *engine[K, V]) shard(hash uint64) *shard[K, V] {
 
 // lock returns the shard of hash, locked.
 func (e *engine[K, V]) lock(hash uint64) *shard[K, V] {
-	for {
-		s := e.shard(hash)
-		s.acquire()
-		if !s.dead {
-			return s
-		}
-		s.mu.Unlock()
+	s := e.shard(hash)
+	if !s.mu.TryLock() {
+		s.wait()
 	}
+	if s.dead {
+		s.mu.Unlock()
+		return e.lock(hash)
+	}
+	return s
 }
 
-// acquire locks s.mu. Its holder needs some fifty nanoseconds, less than a
-// sync.Mutex spins at the least, so this looks again sooner before it queues.
-func (s *shard[K, V]) acquire() {
+// wait locks s.mu. Its holder needs some fifty nanoseconds, less than a sync.Mutex
+// spins at the least, so this looks again sooner before it queues.
+func (s *shard[K, V]) wait() {
 	for range 8 {
+		for range 32 {
+		}
 		if s.mu.TryLock() {
 			return
-		}
-		for range 32 {
 		}
 	}
 	s.mu.Lock()

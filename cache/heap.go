@@ -9,9 +9,12 @@ import (
 // class; what is larger gets whole pages.
 const largestClass = 32 << 10
 
-// classes returns, by size in units of eight bytes, what the allocator takes for
-// that size. It asks the runtime, which has a histogram with a bucket for each class.
-var classes = sync.OnceValue(func() *[largestClass/8 + 1]uint16 {
+// sizeClasses are, by size in units of eight bytes, what the allocator takes for that
+// size.
+type sizeClasses [largestClass/8 + 1]uint16
+
+// classes asks the runtime, which has a histogram with a bucket for each class.
+var classes = sync.OnceValue(func() *sizeClasses {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs-by-size:bytes"}}
 	metrics.Read(sample)
 	var sizes []int
@@ -22,8 +25,8 @@ var classes = sync.OnceValue(func() *[largestClass/8 + 1]uint16 {
 			}
 		}
 	}
-	table := new([largestClass/8 + 1]uint16)
-	for i := range table {
+	table := new(sizeClasses)
+	for i := 1; i < len(table); i++ {
 		for len(sizes) > 0 && sizes[0] < i*8 {
 			sizes = sizes[1:]
 		}
@@ -41,11 +44,13 @@ func roundUp(n int64, pointers bool) int64 {
 	if pointers && n > 512 && n <= largestClass-8 {
 		n += 8
 	}
+	return classes().round(n)
+}
+
+// round is roundUp for what holds no pointers.
+func (c *sizeClasses) round(n int64) int64 {
 	if n > largestClass {
 		return (n + 8191) &^ 8191
 	}
-	if n == 0 {
-		return 0
-	}
-	return int64(classes()[(n+7)/8])
+	return int64(c[(n+7)/8])
 }

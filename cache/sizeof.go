@@ -16,47 +16,58 @@ import (
 // SizeOf takes time in proportion to the number of pointers, and none to speak of for
 // strings, byte slices and types without pointers.
 func SizeOf[T any](v T) int64 {
-	size := int64(unsafe.Sizeof(v))
-	if outside := sizerOf[T](); outside != nil {
-		size += outside(v)
-	}
-	return size
+	s := sizerOf[T]()
+	return int64(unsafe.Sizeof(v)) + s.outside(&v)
 }
 
-// A sizer returns the bytes that a value holds beside its own words.
-type sizer[T any] func(T) int64
+// A sizer tells what the values of one type hold beside their own words.
+type sizer[T any] struct {
+	holds   holds
+	elem    int64 // bytes of an element of holdsArray
+	classes *sizeClasses
+}
 
-// sizerOf returns the sizer of a type, or nil if a T holds nothing beside its words.
+type holds uint8
+
+const (
+	holdsNothing holds = iota
+	holdsString
+	holdsArray // a slice whose elements have no pointers
+	holdsMore
+)
+
 func sizerOf[T any]() sizer[T] {
 	t := reflect.TypeFor[T]()
+	s := sizer[T]{holds: holdsMore, classes: classes()}
 	switch {
 	case !hasPointers(t):
-		return nil
+		s.holds = holdsNothing
 	case t.Kind() == reflect.String:
-		return func(v T) int64 { return roundUp(int64(len(*(*string)(unsafe.Pointer(&v)))), false) }
+		s.holds = holdsString
 	case t.Kind() == reflect.Slice && !hasPointers(t.Elem()):
-		elem := int64(t.Elem().Size())
-		return func(v T) int64 { return roundUp(int64(cap(*(*[]byte)(unsafe.Pointer(&v))))*elem, false) }
+		s.holds, s.elem = holdsArray, int64(t.Elem().Size())
 	}
-	return func(v T) int64 {
-		var m measure
-		m.add(reflect.ValueOf(&v).Elem())
-		return m.sum()
-	}
+	return s
 }
 
-// sizeOutside returns the default of [Config.Size], nil if it would always return zero.
-func sizeOutside[K comparable, V any]() func(K, V) int64 {
-	ofKey, ofValue := sizerOf[K](), sizerOf[V]()
-	switch {
-	case ofKey == nil && ofValue == nil:
-		return nil
-	case ofKey == nil:
-		return func(_ K, v V) int64 { return ofValue(v) }
-	case ofValue == nil:
-		return func(k K, _ V) int64 { return ofKey(k) }
+// outside returns the bytes that v holds beside its own words. It is called for every
+// write, so it asks neither reflect nor sync about the common types.
+func (s *sizer[T]) outside(v *T) int64 {
+	switch s.holds {
+	case holdsNothing:
+		return 0
+	case holdsString:
+		return s.classes.round(int64(len(*(*string)(unsafe.Pointer(v)))))
+	case holdsArray:
+		return s.classes.round(int64(cap(*(*[]byte)(unsafe.Pointer(v)))) * s.elem)
 	}
-	return func(k K, v V) int64 { return ofKey(k) + ofValue(v) }
+	return measured(*v)
+}
+
+func measured[T any](v T) int64 {
+	var m measure
+	m.add(reflect.ValueOf(&v).Elem())
+	return m.sum()
 }
 
 // A measure is a walk over all that can be reached from one value. It keeps a list of what is

@@ -137,6 +137,9 @@ func storeCell[T any](dst, src *cell[T], l *wordPlan) {
 	switch l.shape {
 	case shapeScalar:
 		atomic.StoreUintptr((*uintptr)(d), *(*uintptr)(s))
+	case shapeString:
+		atomic.StorePointer((*unsafe.Pointer)(d), *(*unsafe.Pointer)(s))
+		atomic.StoreUintptr((*uintptr)(unsafe.Add(d, wordSize)), *(*uintptr)(unsafe.Add(s, wordSize)))
 	case shapePtr:
 		atomic.StorePointer((*unsafe.Pointer)(d), *(*unsafe.Pointer)(s))
 	default:

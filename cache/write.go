@@ -34,11 +34,11 @@ const turn = 64
 // put stores the entry and reports whether it could: it cannot if the entry alone
 // is larger than the bound.
 func (e *engine[K, V]) put(w *write[K, V]) bool {
-	if !e.fits(w.cost) {
-		return false
-	}
 	if e.attempt(w) {
 		return true
+	}
+	if !e.fits(w.cost) {
+		return false
 	}
 	// One writer at a time collects room from all shards: two that each held what the
 	// other needs would wait for ever. Who comes here holds nothing.
@@ -73,7 +73,7 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 		} else {
 			stored = e.insert(s, w)
 		}
-		if stored || n == turn || e.spares(s) || !e.evict(s, w) {
+		if stored || n == turn || e.spares(s) || !e.fits(w.cost) || !e.evict(s, w) {
 			break
 		}
 		if present { // it may be what was evicted, or have moved
