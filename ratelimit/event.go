@@ -32,6 +32,8 @@ const (
 	Alarm                               // there were Config.AlarmFailures in a window, and less in the one before
 	ProxyFailing                        // one of Config.Proxies would have been locked out: it does not name its clients
 	ProxyForgotten                      // a peer in a private network names a client, and is not one of Config.Proxies; sent once
+	JournalCorrupt                      // a [Journal] began anew
+	JournalFailed                       // a [Journal] could not be written
 )
 
 // String returns the kind as a word for a log.
@@ -51,6 +53,10 @@ func (k EventKind) String() string {
 		return "proxy failing"
 	case ProxyForgotten:
 		return "proxy forgotten"
+	case JournalCorrupt:
+		return "journal corrupt"
+	case JournalFailed:
+		return "journal failed"
 	}
 	return "unknown"
 }

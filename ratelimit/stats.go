@@ -41,6 +41,7 @@ type Stats struct {
 	// for what the sketch remembers of others: 0 is none, 1 all, of the family where it is worse.
 	Saturation float64
 
+	JournalErrors uint64 // writes to the [Journal] that failed
 	EventsDropped uint64 // because nobody received them
 }
 
@@ -59,7 +60,7 @@ func (t *Tracker) Stats() Stats {
 		Addresses: t.table.len, MaxAddresses: t.table.rule.addresses, Bytes: t.table.bytes(),
 		Begun: c.begun, Succeeded: c.succeeded, Failed: c.failed, Cancelled: c.cancelled, Lockouts: c.lockouts,
 		DeniedLocked: c.deniedLocked, DeniedBusy: c.deniedBusy, DeniedSaturated: c.deniedSketch,
-		DeniedLong: c.deniedLong, DeniedPrefix: c.deniedPrefix, Observed: c.observed, EventsDropped: c.eventsDropped,
+		DeniedLong: c.deniedLong, DeniedPrefix: c.deniedPrefix, Observed: c.observed, EventsDropped: c.eventsDropped, JournalErrors: c.journalErrors,
 		DeniedAccount: c.deniedAccount, DeniedList: c.deniedList, Exempt: c.exempt, Known: c.known, Repeated: c.repeated,
 		ProxyFailures: c.proxyFailures, ForgottenProxy: c.forgottenProxy, Saturation: t.table.saturation(t.now()),
 		Evicted: c.evicted, EvictedLive: c.evictedLive, EvictedLocked: c.evictedLocked, Swept: c.swept,

@@ -33,6 +33,9 @@ type table struct {
 	alarm   alarm
 	counts  counts
 
+	sequence uint64     // of the last transition
+	changed  transition // for the journal, its times still those of the table; kind zero: nothing
+
 	accounts accounts
 }
 
@@ -81,7 +84,7 @@ type counts struct {
 	deniedLocked, deniedBusy, deniedSketch uint64
 	deniedLong, deniedPrefix, observed     uint64
 	deniedAccount, deniedList, exempt      uint64
-	known, repeated                        uint64
+	known, repeated, journalErrors         uint64
 	proxyFailures, forgottenProxy          uint64
 	evicted, evictedLive, evictedLocked    uint64
 	swept                                  uint64
@@ -374,6 +377,7 @@ func (t *table) lock(i uint32, now int64) {
 	}
 	t.lockUntil(e, now+span, strikes+1)
 	t.counts.lockouts++
+	t.change(lockout, e)
 	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
 }
 
@@ -398,6 +402,21 @@ func (r *rule) isProxy(s source) bool {
 		}
 	}
 	return false
+}
+
+// change remembers for the journal that an entry was locked or unlocked.
+func (t *table) change(kind transitionKind, e *entry) {
+	t.sequence++
+	t.changed = transition{sequence: t.sequence, source: e.source, kind: kind, at: e.lockedUntil, more: e.forgivenAt}
+}
+
+// mostStrikes returns how many strikes make the longest lock-out.
+func (r *rule) mostStrikes() int64 {
+	n := 1
+	for r.span(n) < r.maxLockout {
+		n++
+	}
+	return int64(n)
 }
 
 // span returns how long the lock-out is of a source with so many strikes before.
@@ -453,6 +472,7 @@ func (t *table) unlock(s source, now int64) (wasLocked bool) {
 		t.place(i, now)
 	}
 	if wasLocked {
+		t.change(unlocked, &entry{source: s})
 		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
 	}
 	return wasLocked
@@ -472,6 +492,7 @@ func (t *table) lockNow(s source, span, now int64) {
 	t.lockUntil(e, max(e.lockedUntil, now+span), strikes)
 	t.place(i, now)
 	t.counts.lockouts++
+	t.change(lockout, e)
 	t.emit(Event{Kind: LockedOut, Source: s.prefix(), Wait: time.Duration(e.lockedUntil - now), Strikes: strikes}, now)
 }
 

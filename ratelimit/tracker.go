@@ -62,8 +62,9 @@ import (
 type Tracker struct {
 	base time.Time // the table's times are nanoseconds since this, by the monotonic clock
 
-	mu    sync.Mutex // guards table
-	table table
+	mu      sync.Mutex // guards what follows
+	table   table
+	journal *Journal // nil: none
 
 	// These do not change.
 	allow, deny, proxies []netip.Prefix
@@ -79,8 +80,10 @@ func NewTracker(config Config) (*Tracker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	config = config.withDefaults()
 	t := &Tracker{
-		base: time.Now(), table: newTable(config.withDefaults()),
+		base:  time.Now().Add(-2 * config.LongWindow), // what a journal tells was before now
+		table: newTable(config),
 		allow: canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
 	}
 	t.table.base = t.base
@@ -152,7 +155,7 @@ func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 		return false
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlockAndWrite()
 	return t.table.unlock(s, t.now())
 }
 
@@ -164,7 +167,7 @@ func (t *Tracker) LockNow(addr netip.Addr, span time.Duration) error {
 		return ErrAddress
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.unlockAndWrite()
 	if span <= 0 {
 		span = time.Duration(t.table.rule.lockout)
 	}
@@ -273,7 +276,7 @@ func (a Attempt) Cancel() { a.end(cancelled) }
 func (a Attempt) end(how outcome) {
 	if t := a.tracker; t != nil {
 		t.mu.Lock()
-		defer t.mu.Unlock()
+		defer t.unlockAndWrite()
 		if a.known {
 			t.table.settleKnown(&a.login, a.id, how, t.now())
 		} else {

@@ -1,0 +1,206 @@
+package ratelimit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// A Journal keeps the lock-outs and strikes of a tracker in a file, so that a process that is
+// killed, and begins again, forgets none of them. A lock-out is written before Fail returns. What was
+// counted towards the next is written by [Journal.Save] and [Journal.Close]: what has been since then is lost with the
+// process, and so are accounts, networks and what only the sketch remembers.
+//
+// Writes go to the operating system, which keeps them when the process dies; Save, which
+// replaces the file, also asks it to put them on the disk.
+type Journal struct {
+	tracker *Tracker
+	name    string
+
+	// mu guards what follows, and is held while the file is written. It may be taken by
+	// who holds no lock; Tracker.mu may be taken by who holds it.
+	mu       sync.Mutex
+	file     *os.File // nil: closed
+	appended int
+	buffer   [transitionSize]byte
+}
+
+// A JournalConfig says what to do with a file that is corrupt.
+type JournalConfig struct {
+	// Anew says to begin with an empty journal, after renaming the file to one that ends in
+	// .corrupt, and to send an event of the kind [JournalCorrupt]: all who were locked out are free. Otherwise
+	// OpenJournal returns an error that wraps [ErrCorrupt].
+	Anew bool
+}
+
+// OpenJournal reads the file of that name, if there is one, enters what it says into the
+// tracker, and writes to it from then on. A tracker has one journal at the most, and a file one tracker.
+//
+// A last record that was not written to its end is left out. The time since it
+// was written is told by the wall clock; one that was set back makes no lock-out shorter.
+func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
+	data, err := os.ReadFile(name)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("ratelimit: cannot read the journal: %w", err)
+	}
+	records, err := parseJournal(data)
+	if err != nil && !config.Anew {
+		return nil, err
+	}
+	corrupt := err != nil
+	if corrupt {
+		if err := os.Rename(name, name+".corrupt"); err != nil {
+			return nil, fmt.Errorf("ratelimit: cannot put the corrupt journal aside: %w", err)
+		}
+	}
+	j := &Journal{tracker: t, name: name}
+	t.mu.Lock()
+	if t.journal != nil {
+		t.mu.Unlock()
+		return nil, fmt.Errorf("ratelimit: the tracker has a journal already, want one at the most")
+	}
+	t.journal = j
+	t.table.restore(records, t.now(), time.Now())
+	if corrupt {
+		t.table.emit(Event{Kind: JournalCorrupt}, t.now())
+	}
+	t.mu.Unlock()
+	if err := j.begin(records); err != nil {
+		t.mu.Lock()
+		t.journal = nil
+		t.mu.Unlock()
+		return nil, err
+	}
+	return j, nil
+}
+
+// Save writes all that the table knows to a new file, and puts it in the place of the
+// old one. To lose less when the process is killed, call it now and then.
+func (j *Journal) Save() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.save()
+}
+
+func (j *Journal) begin(old []transition) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.replace(old)
+}
+
+// save is Save for who holds j.mu.
+func (j *Journal) save() error {
+	data, err := os.ReadFile(j.name)
+	if err != nil {
+		return fmt.Errorf("ratelimit: cannot read the journal: %w", err)
+	}
+	old, err := parseJournal(data)
+	if err != nil {
+		return err
+	}
+	return j.replace(old)
+}
+
+// replace writes a new file for the old one, of which old are the records. j.mu must be held: so
+// what happens from here on is appended to the new file.
+func (j *Journal) replace(old []transition) (err error) {
+	t := j.tracker
+	var records []transition
+	for from := 0; ; from += sweepChunk {
+		t.mu.Lock()
+		records = t.table.snapshot(records, from, from+sweepChunk, t.now(), time.Now())
+		more := from+sweepChunk < len(t.table.entries)
+		if !more {
+			records = t.table.carry(records, old, time.Now())
+		}
+		t.mu.Unlock()
+		if !more {
+			break
+		}
+	}
+	b := []byte(journalMagic)
+	for i := range records {
+		b = records[i].append(b)
+	}
+	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
+	if err != nil {
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
+	}
+	_, err = file.Write(b)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), j.name)
+	}
+	if err != nil {
+		file.Close()
+		os.Remove(file.Name())
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
+	}
+	if j.file != nil {
+		j.file.Close()
+	}
+	j.file, j.appended = file, 0
+	return nil
+}
+
+// Close saves the journal and detaches it from the tracker. A second call does nothing.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	err := j.save()
+	if closed := j.file.Close(); err == nil {
+		err = closed
+	}
+	j.file = nil
+	j.tracker.mu.Lock()
+	j.tracker.journal = nil
+	j.tracker.mu.Unlock()
+	return err
+}
+
+// write appends a record. One that cannot be written is counted and reported: the
+// lock-out holds in the process all the same.
+func (j *Journal) write(r transition) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return
+	}
+	_, err := j.file.Write(r.append(j.buffer[:0]))
+	j.appended++
+	t := j.tracker
+	if err == nil && j.appended > 4*t.table.rule.addresses+1000 {
+		err = j.save()
+	}
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.table.counts.journalErrors++
+		t.table.emit(Event{Kind: JournalFailed}, t.now())
+	}
+}
+
+// unlockAndWrite unlocks t.mu, and then writes what changed under it to the journal.
+func (t *Tracker) unlockAndWrite() {
+	journal, changed := t.journal, t.table.changed
+	t.table.changed = transition{}
+	if journal == nil || changed.kind == 0 {
+		t.mu.Unlock()
+		return
+	}
+	now, wall := t.now(), time.Now().UnixNano()
+	t.mu.Unlock()
+	changed.written = wall
+	if changed.kind == lockout {
+		changed.at += wall - now
+		changed.more += wall - now
+	}
+	journal.write(changed)
+}

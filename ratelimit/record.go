@@ -1,0 +1,187 @@
+package ratelimit
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A transition is a record of a [Journal]: what is known of one source at a time. It is of
+// fixed size and has a checksum, so a file that ends in the middle of one is no riddle. Times
+// are those of the wall clock, in nanoseconds since 1970, for the monotonic clock ends with the process.
+type transition struct {
+	sequence uint64 // of two records of one source the later one counts, wherever it stands
+	source   source
+	kind     transitionKind
+	written  int64
+	at       int64 // lockout: its end; charge: when it was made
+	more     int64 // lockout: when the last strike is forgiven; chargeLong: how many
+}
+
+type transitionKind uint8
+
+const (
+	lockout transitionKind = iota + 1
+	unlocked
+	charge     // in the window
+	chargeLong // in the long window, in a bucket
+)
+
+const (
+	journalMagic   = "bounded/ratelimit 1\n"
+	transitionSize = 8 + 8 + 1 + 1 + 8 + 8 + 8 + 4
+)
+
+// ErrCorrupt is wrapped by the error of [Tracker.OpenJournal] for a file that is not a journal or was
+// changed by somebody else. To begin anew, remove the file, or set JournalConfig.Anew.
+var ErrCorrupt = errors.New("ratelimit: the journal is corrupt")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// append appends the record to b.
+func (r *transition) append(b []byte) []byte {
+	from := len(b)
+	b = binary.LittleEndian.AppendUint64(b, r.sequence)
+	b = binary.LittleEndian.AppendUint64(b, r.source.bits)
+	b = append(b, byte(r.source.family), byte(r.kind))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.written))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.at))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.more))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
+}
+
+// parseTransition parses a record, of which b has the bytes.
+func parseTransition(b []byte) (r transition, ok bool) {
+	body := b[:transitionSize-4]
+	r = transition{
+		sequence: binary.LittleEndian.Uint64(b),
+		source:   source{binary.LittleEndian.Uint64(b[8:]), family(b[16])},
+		kind:     transitionKind(b[17]),
+		written:  int64(binary.LittleEndian.Uint64(b[18:])),
+		at:       int64(binary.LittleEndian.Uint64(b[26:])),
+		more:     int64(binary.LittleEndian.Uint64(b[34:])),
+	}
+	return r, binary.LittleEndian.Uint32(b[len(body):]) == crc32.Checksum(body, castagnoli) &&
+		r.source.family < families && r.kind >= lockout && r.kind <= chargeLong
+}
+
+// parseJournal returns the records of a file, in the order of their sequence. A last one that is torn is
+// left out.
+func parseJournal(b []byte) (records []transition, err error) {
+	if len(b) < len(journalMagic) && bytes.HasPrefix([]byte(journalMagic), b) {
+		return nil, nil // new, or torn at once
+	}
+	if !bytes.HasPrefix(b, []byte(journalMagic)) {
+		return nil, fmt.Errorf("%w: it begins with %q", ErrCorrupt, b[:min(len(b), 32)])
+	}
+	for at := len(journalMagic); len(b)-at >= transitionSize; at += transitionSize {
+		r, ok := parseTransition(b[at : at+transitionSize])
+		if !ok && len(b)-at < 2*transitionSize {
+			break
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: record at byte %d", ErrCorrupt, at)
+		}
+		records = append(records, r)
+	}
+	slices.SortStableFunc(records, func(a, b transition) int { return cmp.Compare(a.sequence, b.sequence) })
+	return records, nil
+}
+
+// snapshot appends what is known of the sources in the entries from one number to another.
+// Wall is the time that is now by the wall clock.
+func (t *table) snapshot(records []transition, from, to int, now int64, wall time.Time) []transition {
+	written := wall.UnixNano()
+	toWall := func(at int64) int64 { return written + at - now }
+	for i := from; i < min(to, len(t.entries)); i++ {
+		e := &t.entries[i]
+		if !e.used {
+			continue
+		}
+		add := func(kind transitionKind, at, more int64) {
+			t.sequence++
+			records = append(records, transition{t.sequence, e.source, kind, written, toWall(at), more})
+		}
+		if e.struck && e.forgivenAt > now {
+			add(lockout, e.lockedUntil, toWall(e.forgivenAt))
+		}
+		t.longNow(uint32(i), now)
+		for age := int64(buckets - 1); age >= 0; age-- {
+			h := &t.long[i]
+			if n := int64(h.last) - age; n >= 0 && h.counts[n%buckets] > 0 {
+				add(chargeLong, n*t.rule.longWidth, int64(h.counts[n%buckets]))
+			}
+		}
+		stamps := t.stampsOf(uint32(i))
+		for j := len(stamps) - 1; j >= 0; j-- {
+			if t.inWindow(stamps[j], now) && e.inherited>>j&1 == 0 {
+				add(charge, stamps[j], 0)
+			}
+		}
+	}
+	return records
+}
+
+// carry appends the lock-outs in an old journal that are not over and that the table had to
+// forget. A flood of them makes no journal larger than a few times the table: those that end first go.
+func (t *table) carry(records, old []transition, wall time.Time) []transition {
+	forgotten := map[source]transition{}
+	for _, r := range old {
+		switch _, tracked := t.find(r.source); {
+		case r.kind == lockout && r.at > wall.UnixNano() && !tracked:
+			forgotten[r.source] = r
+		case r.kind == unlocked:
+			delete(forgotten, r.source)
+		}
+	}
+	kept := slices.SortedFunc(maps.Values(forgotten), func(a, b transition) int { return cmp.Compare(b.at, a.at) })
+	return append(records, kept[:min(len(kept), 4*t.rule.addresses)]...)
+}
+
+// restore applies records in the order of their sequence. No time is allowed to pass
+// backwards: if the wall clock was set back, now is when the last record was written.
+func (t *table) restore(records []transition, now int64, wall time.Time) {
+	clock := wall.UnixNano()
+	for i := range records {
+		clock = max(clock, records[i].written)
+		t.sequence = max(t.sequence, records[i].sequence)
+	}
+	fromWall := func(at int64) int64 { return max(1, now+at-clock) }
+	for i := range records {
+		r := &records[i]
+		if r.kind == unlocked {
+			t.unlock(r.source, now)
+			continue
+		}
+		at := fromWall(r.at)
+		if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
+			continue
+		}
+		e, ok := t.find(r.source)
+		if !ok {
+			e = t.insert(r.source, now)
+		}
+		switch r.kind {
+		case lockout:
+			// No file can lock for longer than LockNow, or give more strikes than count.
+			until := min(at, now+int64(longest))
+			t.entries[e].lockedUntil = until
+			t.entries[e].forgivenAt = min(fromWall(r.more), until+t.rule.mostStrikes()*t.rule.maxLockout)
+			t.entries[e].struck = true
+		case charge:
+			t.push(e, &login{source: r.source}, min(at, now))
+			t.entries[e].open &^= 1
+		case chargeLong:
+			for range min(r.more, mostInBucket) {
+				t.long[e].add(t.longBucket(min(at, now)))
+			}
+		}
+		t.place(e, now)
+	}
+}
