@@ -51,25 +51,32 @@ type root[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	slab atomic.Pointer[slab[K, V]] // replaced under mu, read without; nil: no slots
 
-	_ [64 - 8]byte // the readers' cache line ends here
+	// mu guards all below, and every change of a slot and of the index.
+	//
+	// What follows is sorted by how often it is written, as processors hand over whole
+	// lines: by readers never, by who replaces a value the second line alone.
 
-	mu     sync.Mutex // guards all below, and every change of a slot and of the index
-	dead   bool       // Clear has put another in the place of this shard
-	live   int        // slots that hold an entry
-	made   uint32     // slots that were ever used; those beyond are free
-	free   uint32     // the first of the freed slots, + 1; each knows the next
-	cost   []uint32   // by slot: bytes outside it, in units of costUnit; nil unless costly
-	held   int64      // the sum of cost, in bytes
-	fixed  int64      // bytes of the slab and the columns
-	next   int        // how many slots the next larger slab has; zero: not decided yet
-	price  int64      // what that costs more than fixed
+	cost   []uint32 // by slot: bytes outside it, in units of costUnit; nil unless costly
 	expiry expiryTree
+
+	_ [64 - 56]byte
+
+	mu     sync.Mutex
+	dead   bool // Clear has put another in the place of this shard
+	counts counts
+
+	live   int    // slots that hold an entry
+	made   uint32 // slots that were ever used; those beyond are free
+	free   uint32 // the first of the freed slots, + 1; each knows the next
+	held   int64  // the sum of cost, in bytes
+	fixed  int64  // bytes of the slab and the columns
+	next   int    // how many slots the next larger slab has; zero: not decided yet
+	price  int64  // what that costs more than fixed
 	base   uint32 // engine.weight
 	policy policy
 	ages   ages
-	counts counts
 
-	_ [64]byte // the next shard's readers' line begins after this
+	_ [48]byte // the next shard begins on a line of its own
 }
 
 // counts are what a shard's writers count, under its lock.

@@ -3,6 +3,7 @@ package cache
 import (
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -80,4 +81,16 @@ func TestOneHashForAll(t *testing.T) {
 			require.Zero(t, uint32(bs[i].high.Load()), "tags")
 		}
 	}
+}
+
+// A shard fills whole lines of the processor's cache, and what the replacement of a value
+// writes fits in one of them.
+func TestShardsShareNoCacheLine(t *testing.T) {
+	var s shard[string, string]
+	if wordSize < 8 {
+		return // smaller; nobody has measured it there
+	}
+	require.Zero(t, unsafe.Sizeof(s)%64)
+	require.Zero(t, unsafe.Offsetof(s.mu)%64)
+	require.LessOrEqual(t, unsafe.Offsetof(s.counts)+unsafe.Offsetof(s.counts.removed)+8*(uintptr(Replaced)+1), unsafe.Offsetof(s.mu)+64)
 }
