@@ -82,6 +82,42 @@ func filledRing(b *testing.B, size int) *metrics.Ring[time.Duration] {
 	return r
 }
 
+func BenchmarkFamilyInc(b *testing.B) {
+	family := func() *metrics.Family {
+		return newFamily(b, metrics.FamilyConfig{Label: "endpoint", Closed: []metrics.ClosedLabel{{Name: "status", Values: []string{"200", "404", "500"}}}})
+	}
+	b.Run("writers=one", func(b *testing.B) {
+		f := family()
+		b.ReportAllocs()
+		for b.Loop() {
+			f.Inc("GET /ministries/{id}", "200")
+		}
+	})
+	b.Run("writers=all", func(b *testing.B) {
+		f := family()
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				f.Inc("GET /ministries/{id}", "200")
+			}
+		})
+	})
+	b.Run("writers=one/by=handle", func(b *testing.B) {
+		h := family().With("GET /ministries/{id}", "200")
+		for b.Loop() {
+			h.Inc()
+		}
+	})
+	b.Run("writers=all/by=handle", func(b *testing.B) {
+		h := family().With("GET /ministries/{id}", "200")
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				h.Inc()
+			}
+		})
+	})
+}
+
 func BenchmarkRecorderRecord(b *testing.B) {
 	for _, name := range []string{"pinned", "dynamic"} {
 		b.Run("endpoint="+name+"/writers=one", func(b *testing.B) {

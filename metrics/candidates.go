@@ -6,8 +6,8 @@ import "strings"
 // fixed number of places: Space-Saving (Metwally, Agrawal and El Abbadi,
 // "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005).
 // A newcomer takes the place of the least frequent name and inherits its count
-// as an error, so that count-inherited is what the name has certainly been seen
-// since then. Any name that makes up more than 1/max of what is offered is kept.
+// as an error, so that count-inherited is what has certainly been counted for the
+// name since then. Any name that makes up more than 1/max of what is offered is kept.
 // An offer takes O(log max) time.
 //
 // It is not safe for concurrent use.
@@ -21,34 +21,37 @@ type candidate struct {
 	name      string
 	count     uint64
 	inherited uint64
-	at        int // index in heap
+	again     bool // whether it was offered more than once
+	at        int  // index in heap
 }
 
 func newCandidates(max int) candidates {
 	return candidates{max: max, byName: make(map[string]*candidate)}
 }
 
-// offer counts name once and returns how often it has certainly been offered.
-func (c *candidates) offer(name string) uint64 {
+// offer counts n for name. It returns how much has certainly been counted for it,
+// and whether it had been offered before.
+func (c *candidates) offer(name string, n uint64) (certain uint64, again bool) {
 	e := c.byName[name]
 	switch {
 	case e != nil:
-		e.count++
+		e.again = true
+		e.count += n
 		c.down(e.at)
 	case len(c.heap) < c.max:
-		e = &candidate{name: strings.Clone(name), count: 1, at: len(c.heap)}
+		e = &candidate{name: strings.Clone(name), count: n, at: len(c.heap)}
 		c.byName[e.name] = e
 		c.heap = append(c.heap, e)
 		c.up(e.at)
 	default:
 		e = c.heap[0]
 		delete(c.byName, e.name)
-		e.name, e.inherited = strings.Clone(name), e.count
-		e.count++
+		e.name, e.inherited, e.again = strings.Clone(name), e.count, false
+		e.count += n
 		c.byName[e.name] = e
 		c.down(0)
 	}
-	return e.count - e.inherited
+	return e.count - e.inherited, e.again
 }
 
 // remove forgets name, if it is there.

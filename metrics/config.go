@@ -17,7 +17,7 @@ const (
 	defaultIdleAfter     = time.Hour
 	defaultWarnEvery     = time.Minute
 	defaultMaxLabelBytes = 128
-	defaultMaxGauges     = 100
+	defaultMaxGauges     = 300
 
 	maxSeries     = 10_000
 	maxTimes      = 1 << 16
@@ -45,8 +45,8 @@ type RecorderConfig struct {
 	// 128. It must be between 16 and 4,096.
 	MaxLabelBytes int
 
-	// MaxGauges is how many figures the application may add with Gauge and
-	// Counter. Zero means 100. At most 10,000.
+	// MaxGauges is how many names of figures the application may add. Zero means 300.
+	// At most 10,000.
 	MaxGauges int
 
 	// Times is how many of the last response times are kept for all endpoints
@@ -126,20 +126,20 @@ func (c RecorderConfig) Validate() error {
 	if !(c.ErrorRate >= 0 && c.ErrorRate <= 1) {
 		return fmt.Errorf("metrics: RecorderConfig.ErrorRate is %v, want 0 to 1", c.ErrorRate)
 	}
-	return c.validateRoutes()
+	return validatePinned("RecorderConfig.Routes", c.Routes, c.withDefaults().MaxLabelBytes)
 }
 
-func (c RecorderConfig) validateRoutes() error {
-	if len(c.Routes) > maxSeries {
-		return fmt.Errorf("metrics: RecorderConfig.Routes has %d routes, want at most %d", len(c.Routes), maxSeries)
+// validatePinned checks the names of series that are always there.
+func validatePinned(field string, names []string, limit int) error {
+	if len(names) > maxSeries {
+		return fmt.Errorf("metrics: %s has %d names, want at most %d", field, len(names), maxSeries)
 	}
-	limit := c.withDefaults().MaxLabelBytes
-	for i, name := range c.Routes {
+	for i, name := range names {
 		if _, changed := clip(name, limit); changed || name == "" {
-			return fmt.Errorf("metrics: RecorderConfig.Routes[%d] is %.100q, want UTF-8 of 1 to %d bytes", i, name, limit)
+			return fmt.Errorf("metrics: %s[%d] is %.100q, want UTF-8 of 1 to %d bytes", field, i, name, limit)
 		}
 		if name == OtherName || name == RetiredName {
-			return fmt.Errorf("metrics: RecorderConfig.Routes[%d] is %q, want a name that is not reserved", i, name)
+			return fmt.Errorf("metrics: %s[%d] is %q, want a name that is not reserved", field, i, name)
 		}
 	}
 	return nil

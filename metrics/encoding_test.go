@@ -1,18 +1,24 @@
 package metrics_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"expvar"
 	"fmt"
 	"go/parser"
 	"go/token"
+	"maps"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -36,13 +42,25 @@ type metricFamily struct {
 // parseExposition reads the text format 0.0.4 and refuses what a careful reader
 // of its specification would: samples out of their family, a series given twice,
 // bad names, bad escapes, what is not UTF-8, numbers that are not finite.
-func parseExposition(text string) (map[string]*metricFamily, error) {
+//
+// OpenMetrics 1.0, if open, is stricter: it wants an end, counters without a suffix
+// in their family, units that are the end of the name, and all samples of one
+// metric together.
+func parseExposition(text string, open bool) (map[string]*metricFamily, error) {
+	helpEscapes := `\n`
+	if open {
+		helpEscapes += `"`
+		var ended bool
+		if text, ended = strings.CutSuffix(text, "# EOF\n"); !ended {
+			return nil, errors.New("no end")
+		}
+	}
 	if !utf8.ValidString(text) || !strings.HasSuffix(text, "\n") {
 		return nil, errors.New("not UTF-8, or no newline at the end")
 	}
 	families := map[string]*metricFamily{}
 	seen := map[string]bool{}
-	var name string
+	var name, metric string
 	for n, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		fail := func(why string) error { return fmt.Errorf("line %d: %s: %q", n+1, why, line) }
 		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
@@ -51,7 +69,7 @@ func parseExposition(text string) (map[string]*metricFamily, error) {
 			if families[name] != nil {
 				return nil, fail("family given twice")
 			}
-			help, err := unescape(help, `\n`)
+			help, err := unescape(help, helpEscapes)
 			if err != nil {
 				return nil, fail(err.Error())
 			}
@@ -66,6 +84,13 @@ func parseExposition(text string) (map[string]*metricFamily, error) {
 			families[name].kind = kind
 			continue
 		}
+		if rest, ok := strings.CutPrefix(line, "# UNIT "); ok {
+			of, unit, _ := strings.Cut(rest, " ")
+			if !open || of != name || families[name].kind == "" || !strings.HasSuffix(name, "_"+unit) {
+				return nil, fail("bad UNIT")
+			}
+			continue
+		}
 		s, err := parseSample(line)
 		if err != nil {
 			return nil, fail(err.Error())
@@ -76,12 +101,13 @@ func parseExposition(text string) (map[string]*metricFamily, error) {
 		switch {
 		case !ok, f.kind == "":
 			return nil, fail("not in its family")
+		case f.kind == "counter" && (!strings.HasSuffix(s.name, "_total") || open == strings.HasSuffix(name, "_total") || s.value < 0):
+			return nil, fail("no counter")
+		case f.kind == "counter" && open && suffix == "_total":
 		case f.kind == "summary" && quantile != (suffix == ""), suffix != "" && f.kind != "summary":
 			return nil, fail("bad suffix")
 		case suffix != "" && suffix != "_sum" && suffix != "_count":
 			return nil, fail("bad suffix")
-		case f.kind == "counter" && (!strings.HasSuffix(name, "_total") || s.value < 0):
-			return nil, fail("no counter")
 		case f.kind != "counter" && f.kind != "gauge" && f.kind != "summary":
 			return nil, fail("bad type")
 		}
@@ -90,6 +116,14 @@ func parseExposition(text string) (map[string]*metricFamily, error) {
 			return nil, fail("series given twice")
 		}
 		seen[id] = true
+		rest := maps.Clone(s.labels)
+		delete(rest, "quantile")
+		if m := fmt.Sprint(name, rest); open && m != metric {
+			if metric = m; seen["metric "+m] {
+				return nil, fail("metric interrupted")
+			}
+			seen["metric "+m] = true
+		}
 		f.samples = append(f.samples, s)
 	}
 	return families, nil
@@ -175,10 +209,20 @@ func unescape(s, allowed string) (string, error) {
 
 func exposition(t *testing.T, s metrics.Snapshot) map[string]*metricFamily {
 	t.Helper()
-	var text strings.Builder
+	var text, open strings.Builder
 	require.NoError(t, s.WritePrometheus(&text))
-	families, err := parseExposition(text.String())
+	families, err := parseExposition(text.String(), false)
 	require.NoError(t, err, text.String())
+	require.NoError(t, s.WriteOpenMetrics(&open))
+	same, err := parseExposition(open.String(), true)
+	require.NoError(t, err, open.String())
+	for name, f := range families {
+		if f.kind == "counter" {
+			name = strings.TrimSuffix(name, "_total")
+		}
+		require.Equal(t, f, same[name], "both formats say the same of %s", name)
+	}
+	require.Len(t, same, len(families))
 	return families
 }
 
@@ -196,10 +240,21 @@ func TestStrictParserIsStrict(t *testing.T) {
 					err = errors.New("no family yet")
 				}
 			}()
-			return parseExposition(bad)
+			return parseExposition(bad, false)
 		}()
 		require.Error(t, err, bad)
 	}
+	head = "# HELP a x\n# TYPE a counter\n"
+	for _, bad := range []string{
+		head + "a_total 1\n", head + "a 1\n# EOF\n", "# HELP a_total x\n# TYPE a_total counter\na_total 1\n# EOF\n",
+		head + "# UNIT a seconds\na_total 1\n# EOF\n", head + "a_total{x=\"1\"} 1\na_total{x=\"2\"} 1\na_total{x=\"1\"} 2\n# EOF\n",
+		"# HELP b x\n# TYPE b summary\nb_sum{x=\"1\"} 1\nb_sum{x=\"2\"} 1\nb_count{x=\"1\"} 2\n# EOF\n",
+	} {
+		_, err := parseExposition(bad, true)
+		require.Error(t, err, bad)
+	}
+	_, err := parseExposition(head+"a_total 1\n# EOF\n", true)
+	require.NoError(t, err)
 }
 
 func TestPrometheusSaysWhatTheSnapshotSays(t *testing.T) {
@@ -307,36 +362,151 @@ func TestJSONSaysWhatTheSnapshotSays(t *testing.T) {
 }
 
 func TestHandlersAnswer(t *testing.T) {
+	const text, open, asJSON = "text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8", "application/json"
+	// What Prometheus 3 sends, without protobuf, and what a browser does.
+	const prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5," +
+		"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+	const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	r := newRecorder(t, metrics.RecorderConfig{})
-	for path, h := range map[string]struct {
-		contentType string
-		serve       func(w *httptest.ResponseRecorder)
+	for _, c := range []struct {
+		handler      http.Handler
+		accept, want string
 	}{
-		"/metrics": {"text/plain; version=0.0.4; charset=utf-8", func(w *httptest.ResponseRecorder) {
-			r.PrometheusHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-			_, err := parseExposition(w.Body.String())
-			require.NoError(t, err)
-		}},
-		"/api/metrics": {"application/json", func(w *httptest.ResponseRecorder) {
-			r.JSONHandler().ServeHTTP(w, httptest.NewRequest("GET", "/api/metrics", nil))
-			require.True(t, json.Valid(w.Body.Bytes()))
-		}},
+		{r.Handler(), "", text},
+		{r.Handler(), browser, text},
+		{r.Handler(), prometheus, open},
+		{r.Handler(), "application/json", asJSON},
+		{r.Handler(), "text/plain;q=0.5, application/json;q=0.6", asJSON},
+		{r.Handler(), "application/json;q=0.5, text/plain;q=0.6", text},
+		{r.Handler(), "application/openmetrics-text;version=0.0.1", text},
+		{r.Handler(), "application/json;q=0", text},
+		{r.Handler(), "nonsense;;q=;,/,application/json;q=x", text},
+		{r.PrometheusHandler(), "application/json", text},
+		{r.PrometheusHandler(), "application/openmetrics-text", open},
+		{r.JSONHandler(), prometheus, asJSON},
 	} {
+		req := httptest.NewRequest("GET", "/metrics", nil)
+		if c.accept != "" {
+			req.Header.Set("Accept", c.accept)
+		}
 		w := httptest.NewRecorder()
-		h.serve(w)
-		require.Equal(t, 200, w.Code, path)
-		require.Equal(t, h.contentType, w.Header().Get("Content-Type"))
+		c.handler.ServeHTTP(w, req)
+		require.Equal(t, 200, w.Code)
+		require.Equal(t, c.want, w.Header().Get("Content-Type"), c.accept)
 		require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
 		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		if c.want == asJSON {
+			require.True(t, json.Valid(w.Body.Bytes()))
+		} else {
+			_, err := parseExposition(w.Body.String(), c.want == open)
+			require.NoError(t, err)
+		}
 	}
+}
+
+// However many ask, one snapshot at a time is taken, and who gives up waits no
+// longer.
+func TestScrapesAreSingleFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		var reads atomic.Int32
+		release := make(chan struct{})
+		require.NoError(t, r.Gauge("slow", "", func() float64 {
+			reads.Add(1)
+			<-release
+			return 1
+		}))
+		h := r.Handler()
+		var answered atomic.Int32
+		for range 10 {
+			go func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				if strings.Contains(w.Body.String(), "\nslow 1\n") {
+					answered.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+		require.Zero(t, w.Body.Len())
+
+		require.EqualValues(t, 1, reads.Load())
+		close(release)
+		synctest.Wait()
+		require.EqualValues(t, 10, answered.Load())
+		require.EqualValues(t, 1, reads.Load())
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		require.EqualValues(t, 2, reads.Load(), "the next one is fresh")
+	})
+}
+
+// A figure that ends the goroutine of the one who reads it leaves the others with
+// an answer.
+func TestScrapesSurviveGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		var reads atomic.Int32
+		require.NoError(t, r.Gauge("exits", "", func() float64 {
+			if reads.Add(1) == 1 {
+				time.Sleep(time.Second)
+				runtime.Goexit()
+			}
+			return 1
+		}))
+		var answered atomic.Int32
+		for range 5 {
+			go func() {
+				w := httptest.NewRecorder()
+				r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				answered.Add(1)
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		require.EqualValues(t, 4, answered.Load())
+	})
+}
+
+// A writer that is slow keeps nobody: all is made before the first byte is sent.
+func TestScrapeIsCompleteBeforeItIsSent(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	w := &onceWriter{ResponseRecorder: httptest.NewRecorder(), t: t, r: r}
+	r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Equal(t, 1, w.writes)
+}
+
+type onceWriter struct {
+	*httptest.ResponseRecorder
+	t      *testing.T
+	r      *metrics.Recorder
+	writes int
+}
+
+func (w *onceWriter) Write(b []byte) (int, error) {
+	w.writes++
+	require.Equal(w.t, strconv.Itoa(len(b)), w.Header().Get("Content-Length"))
+	other := httptest.NewRecorder()
+	w.r.Handler().ServeHTTP(other, httptest.NewRequest("GET", "/", nil)) // waits for nothing
+	require.Equal(w.t, 200, other.Code)
+	return len(b), nil
 }
 
 func TestVarIsAnExpvar(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})
-	var v expvar.Var = r.Var()
+	v := r.Var()
+	var _ expvar.Var = v
 	r.Record("GET /late", 200, 1)
 	require.True(t, json.Valid([]byte(v.String())))
 	require.Contains(t, v.String(), "GET /late", "it is read when asked for")
+	v.Set(newRecorder(t, metrics.RecorderConfig{}))
+	require.NotContains(t, v.String(), "GET /late")
+	v.Set(nil)
+	require.Equal(t, "null", v.String())
+	require.Equal(t, "null", new(metrics.Var).String())
 }
 
 // Importing expvar has effects on the whole program.

@@ -1,39 +1,69 @@
 package metrics
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync/atomic"
 )
 
-// PrometheusHandler returns a handler that answers with a snapshot as
-// [Snapshot.WritePrometheus] writes it.
-func (r *Recorder) PrometheusHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		s := r.Snapshot()
-		answer(w, "text/plain; version=0.0.4; charset=utf-8", s.appendPrometheus(nil))
+// A format is an encoding of a snapshot.
+type format int
+
+const (
+	textFormat format = iota
+	openMetrics
+	jsonFormat
+	formats // how many there are
+)
+
+var contentTypes = [formats]string{
+	textFormat:  "text/plain; version=0.0.4; charset=utf-8",
+	openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+	jsonFormat:  "application/json",
+}
+
+// Handler returns a handler that answers with a snapshot in the encoding that the
+// Accept header of the request likes best: JSON, OpenMetrics or, if it does not
+// care, Prometheus text.
+//
+// As with PrometheusHandler and JSONHandler, requests that come while an answer in
+// that encoding is being made get that one, so that impatient scrapers cost no more
+// than one; and the whole answer is made before the first byte is sent, so that
+// slow readers keep nothing but it. A request that is abandoned stops waiting.
+func (r *Recorder) Handler() http.Handler { return r.handler(textFormat, openMetrics, jsonFormat) }
+
+// PrometheusHandler is Handler with OpenMetrics and Prometheus text only.
+func (r *Recorder) PrometheusHandler() http.Handler { return r.handler(textFormat, openMetrics) }
+
+// JSONHandler is Handler with JSON only.
+func (r *Recorder) JSONHandler() http.Handler { return r.handler(jsonFormat) }
+
+// handler returns a handler for these formats, the first for who does not care.
+func (r *Recorder) handler(offered ...format) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		f := negotiate(req.Header.Values("Accept"), offered)
+		body, err := r.flights[f].do(req.Context(), func() []byte { return r.encode(f) })
+		if err != nil {
+			return // the client has gone
+		}
+		h := w.Header()
+		h.Set("Content-Type", contentTypes[f])
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		h.Set("Cache-Control", "no-store")
+		h.Set("Vary", "Accept")
+		_, _ = w.Write(body) // the client has gone: nothing to be done
 	})
 }
 
-// JSONHandler returns a handler that answers with a snapshot as JSON.
-func (r *Recorder) JSONHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, "application/json", snapshotJSON(r.Snapshot()))
-	})
-}
-
-// Var returns a variable for [expvar.Publish], whose String takes a snapshot and
-// returns it as JSON. It is an expvar.Var; this package does not import expvar,
-// because that adds a handler to http.DefaultServeMux, and publishes nothing by
-// itself, because a second variable of one name panics.
-func (r *Recorder) Var() fmt.Stringer { return variable{r} }
-
-type variable struct{ r *Recorder }
-
-func (v variable) String() string { return string(snapshotJSON(v.r.Snapshot())) }
-
-func snapshotJSON(s Snapshot) []byte {
+func (r *Recorder) encode(f format) []byte {
+	s := r.Snapshot()
+	if f != jsonFormat {
+		return s.appendText(nil, f == openMetrics)
+	}
 	b, err := json.Marshal(s)
 	if err != nil { // not reached: all numbers are finite
 		return []byte("null")
@@ -41,12 +71,65 @@ func snapshotJSON(s Snapshot) []byte {
 	return b
 }
 
-// answer sends a body that is complete, so that no writer of a slow connection
-// keeps anything but it.
-func answer(w http.ResponseWriter, contentType string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // the client has gone: nothing to be done
+// negotiate returns the format offered that the values of an Accept header like
+// best, of equals the one named first, and the first offered if they like none.
+func negotiate(accept []string, offered []format) format {
+	best, most := offered[0], 0.0
+	for element := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		mediaType, params, err := mime.ParseMediaType(element)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if q, ok := params["q"]; ok {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		f := offered[0]
+		switch version := params["version"]; {
+		case mediaType == "application/json":
+			f = jsonFormat
+		case mediaType == "application/openmetrics-text" && (version == "" || version == "1.0.0"):
+			f = openMetrics
+		case mediaType == "text/plain" && (version == "" || version == "0.0.4"):
+			f = textFormat
+		case mediaType != "*/*":
+			continue
+		}
+		for _, o := range offered {
+			if o == f && quality > most {
+				best, most = f, quality
+			}
+		}
+	}
+	return best
+}
+
+// A Var is a variable for [expvar.Publish], whose String takes a snapshot of a
+// recorder and returns it as JSON. This package does not import expvar, because
+// that adds a handler to http.DefaultServeMux, and publishes nothing by itself,
+// because a second variable of one name panics. Instead, publish one Var, and give
+// it the recorder of the moment as often as you like. Its zero value has none, and
+// is null.
+type Var struct{ recorder atomic.Pointer[Recorder] }
+
+// Set makes r the recorder that v shows, none if it is nil.
+func (v *Var) Set(r *Recorder) { v.recorder.Store(r) }
+
+// String returns a snapshot as JSON. Calls at the same time share one.
+func (v *Var) String() string {
+	r := v.recorder.Load()
+	if r == nil {
+		return "null"
+	}
+	body, _ := r.flights[jsonFormat].do(context.Background(), func() []byte { return r.encode(jsonFormat) })
+	return string(body)
+}
+
+// Var returns a Var that shows r.
+func (r *Recorder) Var() *Var {
+	v := new(Var)
+	v.Set(r)
+	return v
 }

@@ -19,22 +19,17 @@ var quantiles = [...]struct {
 // if there is no observation. Durations are in seconds and their names say so.
 // too_few lists the quantiles for which there are not Enough observations.
 func (s RingSnapshot[T]) MarshalJSON() ([]byte, error) {
-	var zero T
-	unit, scale := "", 1.0
-	if _, ok := any(zero).(time.Duration); ok {
-		unit, scale = "_seconds", 1e9 // nanoseconds in one
-	}
 	b := strconv.AppendInt([]byte(`{"count":`), int64(s.Count), 10)
-	figure := func(name, unit string, v float64, known bool) {
-		b = append(b, `,"`+name+unit+`":`...)
-		if known {
-			b = appendFloat(b, v)
-		} else {
+	b = append(b, `,"window_seconds":`...)
+	b = appendFloat(b, s.Age.Seconds())
+	value := func(name string, v T) {
+		b = append(b, `,"`+name+s.unit()+`":`...)
+		if s.Count == 0 {
 			b = append(b, "null"...)
+		} else {
+			b = appendFloat(b, s.figure(v))
 		}
 	}
-	value := func(name string, v T) { figure(name, unit, float64(v)/scale, s.Count > 0) }
-	figure("window", "_seconds", s.Age.Seconds(), true)
 	value("min", s.Min)
 	value("mean", s.Mean)
 	var tooFew []byte
@@ -49,6 +44,27 @@ func (s RingSnapshot[T]) MarshalJSON() ([]byte, error) {
 	b = append(b, bytes.TrimPrefix(tooFew, []byte(","))...)
 	b = strconv.AppendUint(append(b, `],"dropped":`...), s.Dropped, 10)
 	return append(b, '}'), nil
+}
+
+// unit is what the names of figures that are observations end in.
+func (s RingSnapshot[T]) unit() string {
+	if _, ok := any(s.Min).(time.Duration); ok {
+		return "_seconds"
+	}
+	return ""
+}
+
+// figure returns an observation in that unit.
+func (s RingSnapshot[T]) figure(v T) float64 {
+	if d, ok := any(v).(time.Duration); ok {
+		return d.Seconds()
+	}
+	return float64(v)
+}
+
+// quantile returns a quantile in that unit, and whether there is an observation.
+func (s RingSnapshot[T]) quantile(q float64) (v float64, known bool) {
+	return s.figure(s.Quantile(q)), s.Count > 0
 }
 
 // appendFloat appends v, which must be finite, as JSON and Prometheus read it.
@@ -121,13 +137,6 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		Other   uint64      `json:"other"`
 		Retired uint64      `json:"retired"`
 	}
-	values := make(map[string]*float64, len(s.Values))
-	for _, v := range s.Values {
-		values[v.Name] = nil
-		if v.Known {
-			values[v.Name] = &v.Value
-		}
-	}
 	return json.Marshal(struct {
 		At        time.Time                   `json:"at"`
 		Uptime    float64                     `json:"uptime_seconds"`
@@ -140,15 +149,37 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		Retired   Counts                      `json:"retired"`
 		Errors    errorsJSON                  `json:"errors"`
 		Memory    Memory                      `json:"memory"`
-		Values    map[string]*float64         `json:"values"`
+		Values    map[string]any              `json:"values"`
 		Losses    Losses                      `json:"losses"`
 	}{
 		At: s.At, Uptime: s.Uptime.Seconds(), InFlight: s.InFlight,
 		Total: s.Total, Times: s.Times, Recent: s.Recent,
 		Endpoints: notNil(s.Endpoints), Other: s.Other, Retired: s.Retired,
 		Errors: errorsJSON{s.ErrorsTotal, notNil(s.Errors), s.ErrorsOther, s.ErrorsRetired},
-		Memory: s.Memory, Values: values, Losses: s.Losses,
+		Memory: s.Memory, Values: jsonValues(s.Values), Losses: s.Losses,
 	})
+}
+
+// jsonValues returns the figures by name, null if unknown. Those that have labels
+// are by the values of the labels, one within the other.
+func jsonValues(values []Value) map[string]any {
+	all := make(map[string]any)
+	for _, v := range values {
+		into, key := all, v.Name
+		for _, l := range v.Labels {
+			next, ok := into[key].(map[string]any)
+			if !ok {
+				next = make(map[string]any)
+				into[key] = next
+			}
+			into, key = next, l.Value
+		}
+		into[key] = nil
+		if v.Known {
+			into[key] = v.Value
+		}
+	}
+	return all
 }
 
 // notNil returns s, or an empty slice, which JSON writes as [] rather than null.

@@ -28,18 +28,15 @@ var families = [...]family{
 	{"http_request_duration_seconds", "summary", "Time taken by requests, by endpoint; the quantiles are of the last ones.",
 		func(p *promWriter, s *Snapshot) {
 			for i := range s.Endpoints {
-				p.quantiles(&s.Endpoints[i].Times, "endpoint", s.Endpoints[i].Name)
+				e := &s.Endpoints[i]
+				p.summary(&e.Times, &e.Counts, "endpoint", e.Name)
 			}
-			s.eachCounts(func(endpoint string, c *Counts) {
-				p.sampleFloat("_sum", c.Duration.Seconds(), "endpoint", endpoint)
-				p.sample("_count", c.Requests, "endpoint", endpoint)
-			})
+			p.summary(&RingSnapshot[time.Duration]{}, &s.Other, "endpoint", OtherName)
+			p.summary(&RingSnapshot[time.Duration]{}, &s.Retired, "endpoint", RetiredName)
 		}},
 	{"http_overall_request_duration_seconds", "summary", "Time taken by requests to all endpoints; the quantiles are of the last ones.",
 		func(p *promWriter, s *Snapshot) {
-			p.quantiles(&s.Times)
-			p.sampleFloat("_sum", s.Total.Duration.Seconds())
-			p.sample("_count", s.Total.Requests)
+			p.summary(&s.Times, &s.Total)
 		}},
 	{"http_slow_requests_total", "counter", "Requests that took longer than they should, by endpoint.",
 		func(p *promWriter, s *Snapshot) {
@@ -110,17 +107,20 @@ func lossFamily(name, help string, get func(*Losses) uint64) family {
 	return family{name, "counter", help, func(p *promWriter, s *Snapshot) { p.sample("", get(&s.Losses)) }}
 }
 
-// reserved reports whether a figure of the application called name would be
-// taken for one of the recorder's own, or for a part of a summary.
-func reserved(name string) bool {
+// reserved are the names of the recorder's own metrics, and those of their parts.
+var reserved = func() map[string]bool {
+	names := make(map[string]bool)
 	for i := range families {
-		rest, ok := strings.CutPrefix(name, families[i].name)
-		if ok && (rest == "" || families[i].kind == "summary" && (rest == "_sum" || rest == "_count")) {
-			return true
+		f := &families[i]
+		for _, name := range (&Value{Name: f.name}).claims() {
+			names[name] = true
+		}
+		if f.kind == "summary" {
+			names[f.name+"_sum"], names[f.name+"_count"], names[f.name+"_created"] = true, true, true
 		}
 	}
-	return false
-}
+	return names
+}()
 
 // eachCounts calls f for the counts of each endpoint and of what has no series.
 func (s *Snapshot) eachCounts(f func(endpoint string, c *Counts)) {
@@ -135,27 +135,44 @@ func (s *Snapshot) eachCounts(f func(endpoint string, c *Counts)) {
 // 0.0.4, with one call to w.Write. Durations are in seconds and sizes in bytes.
 // What is unknown is absent; there is never a NaN.
 func (s Snapshot) WritePrometheus(w io.Writer) error {
-	_, err := w.Write(s.appendPrometheus(nil))
+	_, err := w.Write(s.appendText(nil, false))
 	return err
 }
 
-func (s *Snapshot) appendPrometheus(b []byte) []byte {
+// WriteOpenMetrics writes the snapshot as OpenMetrics text, version 1.0, in the
+// same way.
+func (s Snapshot) WriteOpenMetrics(w io.Writer) error {
+	_, err := w.Write(s.appendText(nil, true))
+	return err
+}
+
+func (s *Snapshot) appendText(b []byte, open bool) []byte {
 	// About 1,200 bytes for an endpoint and 8,000 for the rest.
-	p := promWriter{b: slices.Grow(b, 8<<10+1200*len(s.Endpoints)+100*(len(s.Errors)+len(s.Values)))}
+	p := promWriter{b: slices.Grow(b, 8<<10+1200*len(s.Endpoints)+100*(len(s.Errors)+len(s.Values))), open: open}
 	for i := range families {
 		f := &families[i]
 		p.header(f.name, f.kind, f.help)
 		f.write(&p, s)
 	}
-	for _, v := range s.Values {
-		kind := "gauge"
-		if v.Counter {
-			kind = "counter"
+	var labels []string
+	for i, v := range s.Values {
+		if i == 0 || v.Name != s.Values[i-1].Name {
+			kind := "gauge"
+			if v.Counter {
+				kind = "counter"
+			}
+			p.header(v.Name, kind, v.Help)
 		}
-		p.header(v.Name, kind, v.Help)
 		if v.Known {
-			p.sampleFloat("", v.Value)
+			labels = labels[:0]
+			for _, l := range v.Labels {
+				labels = append(labels, l.Name, l.Value)
+			}
+			p.sampleFloat("", v.Value, labels...)
 		}
+	}
+	if open {
+		p.b = append(p.b, "# EOF\n"...)
 	}
 	return p.b
 }
@@ -163,20 +180,39 @@ func (s *Snapshot) appendPrometheus(b []byte) []byte {
 // A promWriter writes families of metrics one after the other.
 type promWriter struct {
 	b    []byte
+	open bool   // write OpenMetrics
 	name string // of the present family
 }
 
+// header begins a family. OpenMetrics has counters without their suffix here, and
+// a unit that must be the end of the name.
 func (p *promWriter) header(name, kind, help string) {
 	p.name = name
-	p.b = append(p.b, "# HELP "...)
-	p.b = append(p.b, name...)
-	p.b = append(p.b, ' ')
-	p.b = appendEscaped(p.b, help, false)
-	p.b = append(p.b, "\n# TYPE "...)
-	p.b = append(p.b, name...)
-	p.b = append(p.b, ' ')
-	p.b = append(p.b, kind...)
+	if p.open && kind == "counter" {
+		name = strings.TrimSuffix(name, "_total")
+	}
+	p.comment("HELP", name)
+	p.b = appendEscaped(p.b, help, p.open)
 	p.b = append(p.b, '\n')
+	p.comment("TYPE", name)
+	p.b = append(append(p.b, kind...), '\n')
+	if !p.open {
+		return
+	}
+	for _, unit := range []string{"seconds", "bytes", "ratio"} {
+		if strings.HasSuffix(name, "_"+unit) {
+			p.comment("UNIT", name)
+			p.b = append(append(p.b, unit...), '\n')
+		}
+	}
+}
+
+func (p *promWriter) comment(what, name string) {
+	p.b = append(p.b, "# "...)
+	p.b = append(p.b, what...)
+	p.b = append(p.b, ' ')
+	p.b = append(p.b, name...)
+	p.b = append(p.b, ' ')
 }
 
 // sample writes one sample of the present family. The labels are names and
@@ -194,16 +230,17 @@ func (p *promWriter) sampleFloat(suffix string, v float64, labels ...string) {
 	p.b = append(p.b, '\n')
 }
 
-// quantiles writes those of a summary: none of no observations.
-func (p *promWriter) quantiles(s *RingSnapshot[time.Duration], labels ...string) {
-	if s.Count == 0 {
-		return
+// summary writes the samples of one summary: no quantiles of no observations.
+func (p *promWriter) summary(times *RingSnapshot[time.Duration], c *Counts, labels ...string) {
+	if times.Count > 0 {
+		quantile := append(slices.Clip(labels), "quantile", "")
+		for _, q := range quantiles {
+			quantile[len(labels)+1] = q.long
+			p.sampleFloat("", times.Quantile(q.q).Seconds(), quantile...)
+		}
 	}
-	labels = append(slices.Clip(labels), "quantile", "")
-	for _, q := range quantiles {
-		labels[len(labels)-1] = q.long
-		p.sampleFloat("", s.Quantile(q.q).Seconds(), labels...)
-	}
+	p.sampleFloat("_sum", c.Duration.Seconds(), labels...)
+	p.sample("_count", c.Requests, labels...)
 }
 
 func (p *promWriter) series(suffix string, labels []string) {

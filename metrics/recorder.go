@@ -43,7 +43,10 @@ type Recorder struct {
 	mu        sync.Mutex
 	endpoints *table[*endpoint]
 	errors    *table[*errorKind]
-	gauges    []gauge
+	sources   []source        // never changed in place
+	claimed   map[string]bool // names that they and their parts have
+	figures   int             // how many names they have declared
+	flights   [formats]flight // guarded by themselves
 }
 
 // NewRecorder returns a recorder that has seen nothing, or the error of
@@ -53,7 +56,12 @@ func NewRecorder(c RecorderConfig) (*Recorder, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	r := &Recorder{config: c, clock: newClock(min(c.TimesMaxAge/512, c.ErrorWindow/windowParts/8)), recent: newWindow(c.ErrorWindow)}
+	r := &Recorder{
+		config:  c,
+		claimed: make(map[string]bool),
+		clock:   newClock(min(c.TimesMaxAge/512, c.ErrorWindow/windowParts/8)),
+		recent:  newWindow(c.ErrorWindow),
+	}
 	r.times = r.newTimes()
 	r.endpoints = newTable(tableConfig[*endpoint]{maxDynamic: c.MaxEndpoints, pinned: c.Routes, newValue: r.newEndpoint})
 	r.errors = newTable(tableConfig[*errorKind]{maxDynamic: c.MaxErrors, newValue: newErrorKind})
@@ -126,7 +134,7 @@ func find[T cell[T]](r *Recorder, t *table[T], name string, now time.Duration) *
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return t.admit(kept, now)
+	return t.admit(kept, 1, now)
 }
 
 // kept returns a name as it is kept.

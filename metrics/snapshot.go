@@ -74,7 +74,7 @@ type Snapshot struct {
 
 	Recent Recent  // the error rate
 	Memory Memory  // as ReadMemory returned it
-	Values []Value // what the application added with Gauge and Counter, by name
+	Values []Value // what the application added, by name
 	Losses Losses  // what was changed, dropped or left out
 }
 
@@ -101,23 +101,23 @@ type Losses struct {
 	NegativeDurations  uint64 `json:"negative_durations"`  // recorded as 0
 	AbortedRequests    uint64 `json:"aborted_requests"`    // whose handler panicked with http.ErrAbortHandler
 	WarningsSuppressed uint64 `json:"warnings_suppressed"` // warnings within WarnEvery of another
-	CallbackPanics     uint64 `json:"callback_panics"`     // in OnWarn and the functions given to Gauge and Counter
+	CallbackPanics     uint64 `json:"callback_panics"`     // in OnWarn and functions that read figures
 }
 
 // Snapshot returns what the recorder knows now. It reads the process's memory,
-// calls the functions given to [Recorder.Gauge] and [Recorder.Counter], and takes
+// calls the functions that read the application's figures, and takes
 // time and memory in proportion to the number of series and of response times
 // kept; it holds the recorder's lock only while it copies counters.
 func (r *Recorder) Snapshot() Snapshot {
 	s := Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Value()}
-	rings, gauges := r.copyCounts(&s)
+	rings, sources := r.copyCounts(&s)
 	s.Times = r.times.Snapshot()
 	for i := range rings {
 		s.Endpoints[i].Times = rings[i].Snapshot()
 	}
 	slices.SortFunc(s.Endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Errors, func(a, b ErrorKind) int { return cmp.Compare(a.Kind, b.Kind) })
-	s.Values = readGauges(gauges, &r.panics)
+	s.Values = readSources(sources, &r.panics)
 	s.Losses.ClippedNames = r.clipped.Load()
 	s.Losses.AbortedRequests = r.aborted.Load()
 	s.Losses.CallbackPanics = r.panics.Load()
@@ -127,8 +127,8 @@ func (r *Recorder) Snapshot() Snapshot {
 }
 
 // copyCounts copies what r.mu guards into s, and returns the rings of the
-// endpoints, in the order of s.Endpoints, and the application's gauges.
-func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], gauges []gauge) {
+// endpoints, in the order of s.Endpoints, and the application's sources.
+func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], sources []source) {
 	r.mu.Lock() // so that no counts move meanwhile
 	defer r.mu.Unlock()
 	now := r.clock.precise()
@@ -164,5 +164,5 @@ func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], gauges
 	s.Recent = Recent{Window: r.config.ErrorWindow, Requests: recent.requests, Failures: recent.failures}
 	s.Losses.EndpointsRetired = r.endpoints.retirements
 	s.Losses.ErrorsRetired = r.errors.retirements
-	return rings, r.gauges[:len(r.gauges):len(r.gauges)]
+	return rings, r.sources
 }

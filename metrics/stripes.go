@@ -60,8 +60,7 @@ func (s *stripes) grow() {
 	if old != nil {
 		lines = *old
 	}
-	most := min(1<<bits.Len(uint(4*runtime.NumCPU()-1)), maxStripes)
-	if len(lines) >= most {
+	if len(lines) >= mostStripes() {
 		return
 	}
 	grown := make([]*line, 2*len(lines))
@@ -70,6 +69,10 @@ func (s *stripes) grow() {
 	}
 	s.more.CompareAndSwap(old, &grown) // if another has grown them, that will do
 }
+
+// mostStripes is how many lines there may be: four for each processor, as a power
+// of two.
+func mostStripes() int { return min(1<<bits.Len(uint(4*runtime.NumCPU()-1)), maxStripes) }
 
 // sum returns the value of counter i.
 func (s *stripes) sum(i int) uint64 {

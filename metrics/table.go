@@ -39,7 +39,7 @@ type table[T cell[T]] struct {
 
 // A cell is the value of a series: counters.
 type cell[T any] interface {
-	count() uint64 // what has been counted, which is how often the series was used
+	count() uint64 // what has been counted: the frequency by which series are chosen
 	moveTo(T)      // moves the counts, losing none that is made meanwhile
 }
 
@@ -61,7 +61,7 @@ type series[T cell[T]] struct {
 	used   atomic.Int64 // when it was last used, in usedUnits
 	gone   atomic.Bool  // retired: what is counted here is seen by nobody
 
-	heat    uint64 // uses until the last cooling, halved every halfLife
+	heat    uint64 // counts until the last cooling, halved every halfLife
 	counted uint64 // the value's count at the last cooling
 }
 
@@ -113,23 +113,29 @@ func (t *table[T]) find(name string, now time.Duration) *series[T] {
 	if !ok {
 		return nil
 	}
-	if at := int64(now / usedUnit); s.used.Load() != at {
-		s.used.Store(at)
-	}
+	s.use(now)
 	return s
 }
 
-// admit returns the series of name, which is made if it may have one, and
-// otherwise that of all others.
-func (t *table[T]) admit(name string, now time.Duration) *series[T] {
+// use notes that the series is used at now.
+func (s *series[T]) use(now time.Duration) {
+	if at := int64(now / usedUnit); s.used.Load() != at {
+		s.used.Store(at)
+	}
+}
+
+// admit returns the series of name, in which n will be counted. It is made if the
+// name may have one, and is otherwise that of all others.
+func (t *table[T]) admit(name string, n uint64, now time.Duration) *series[T] {
 	if s := t.find(name, now); s != nil {
 		return s // since the caller looked
 	}
 	t.cool(now)
 	var heat uint64
 	if !t.fits(name, nil) {
-		heat = t.waiting.offer(name)
-		if heat < 2 || heat <= t.coolest {
+		var again bool
+		heat, again = t.waiting.offer(name, n)
+		if !again || heat <= t.coolest {
 			return t.other
 		}
 		coldest := t.coldest()
@@ -141,7 +147,7 @@ func (t *table[T]) admit(name string, now time.Duration) *series[T] {
 			return t.other
 		}
 		t.remove(coldest)
-		heat-- // the present use will be counted
+		heat -= n // will be counted
 	}
 	t.waiting.remove(name)
 	name = strings.Clone(name) // the caller's may be part of something large

@@ -52,7 +52,7 @@ func (t *table[T]) checkInvariants(tt *testing.T) {
 func (t *table[T]) use(name string, now time.Duration) bool {
 	s := t.find(name, now)
 	if s == nil {
-		s = t.admit(name, now)
+		s = t.admit(name, 1, now)
 	}
 	any(s.value).(*errorKind).first[0].Add(1)
 	return s != t.other
@@ -203,9 +203,9 @@ func TestCandidatesKeepWhatIsFrequent(t *testing.T) {
 	c := newCandidates(10)
 	seen := 0
 	for i := range 10_000 {
-		c.offer(fmt.Sprint("rare", i))
+		c.offer(fmt.Sprint("rare", i), 1)
 		if i%5 == 0 {
-			c.offer("frequent")
+			c.offer("frequent", 1)
 			seen++
 		}
 	}

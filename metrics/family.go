@@ -1,0 +1,207 @@
+package metrics
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A Family counts by the values of labels, and is bounded in series and in bytes
+// whatever the values are.
+//
+// One label is open: anything may come as its value. It has a series for each
+// pinned value and for at most MaxSeries others, and what overflows is counted as
+// [OtherName], of that label only: the closed labels keep their values. A value
+// that turns out to be frequent takes the place of the coldest series, whose counts
+// move to [RetiredName]. No count is ever lost on the way: the counters of a
+// snapshot always add up to the number of calls.
+//
+// With two open labels, a flood of one would drive out the values of the other;
+// make two families of them, or one label.
+type Family struct {
+	config FamilyConfig // with defaults filled in
+	clock  *clock
+
+	clipped atomic.Uint64
+
+	mu    sync.Mutex // guards table, but for what its find reads
+	table *table[*combinations]
+}
+
+// NewFamily returns a family that has counted nothing, or the error of
+// [FamilyConfig.Validate]. It starts no goroutine and needs no Close.
+func NewFamily(c FamilyConfig) (*Family, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	n := c.combinations()
+	return &Family{config: c, clock: newClock(maxClockPeriod), table: newTable(tableConfig[*combinations]{
+		maxDynamic: c.MaxSeries,
+		maxBytes:   c.MaxBytes - c.fixedBytes(),
+		pinned:     c.Pinned,
+		newValue:   func() *combinations { return newCombinations(n) },
+		valueBytes: combinationsBytes(n),
+	})}, nil
+}
+
+// Inc adds 1 to the counter of the value of the open label and those of the closed
+// ones, in the order of the configuration. A value of the open label that is too
+// long is clipped, bytes that are not UTF-8 are replaced, and the empty one is
+// [UnmatchedName]. A value of a closed label that is not among its values, or is
+// not given, is [OtherName], and values too many are ignored.
+// For a value that has a series Inc takes constant time and no lock, and does not
+// allocate.
+func (f *Family) Inc(value string, closed ...string) {
+	f.Add(1, value, closed...)
+}
+
+// Add adds n, as Inc does 1.
+func (f *Family) Add(n uint64, value string, closed ...string) {
+	f.add(f.find(value, n), f.combination(closed), n)
+}
+
+func (f *Family) add(s *series[*combinations], combination int, n uint64) {
+	s.value.add(combination, n)
+	if s.gone.Load() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.table.late(s)
+	}
+}
+
+// find returns the series of a value of the open label, to count n.
+func (f *Family) find(value string, n uint64) *series[*combinations] {
+	now := f.clock.now()
+	if value == "" {
+		value = UnmatchedName
+	}
+	if len(value) <= f.config.MaxLabelBytes {
+		if s := f.table.find(value, now); s != nil {
+			return s
+		}
+	}
+	value = f.kept(value)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.table.admit(value, n, now)
+}
+
+// kept returns a value of the open label as it is kept.
+func (f *Family) kept(value string) string {
+	if value == "" {
+		return UnmatchedName
+	}
+	value, changed := clip(value, f.config.MaxLabelBytes)
+	if changed {
+		f.clipped.Add(1)
+	}
+	return value
+}
+
+// combination returns the number of the combination of these values: the digits
+// of a number, so to speak, with 0 for other.
+func (f *Family) combination(closed []string) (n int) {
+	for i := range f.config.Closed {
+		values := f.config.Closed[i].Values
+		n *= len(values) + 1
+		if i < len(closed) {
+			n += slices.Index(values, closed[i]) + 1
+		}
+	}
+	return n
+}
+
+// A Handle is a counter of a [Family] that is found once and used often. It goes on
+// working when its series has been retired: it then counts as Inc of the family
+// does, in the series that the value has by then or in that of all others.
+type Handle struct {
+	family      *Family
+	value       string
+	combination int
+	series      atomic.Pointer[series[*combinations]]
+}
+
+// With returns a handle for the values, which are as for Inc.
+func (f *Family) With(value string, closed ...string) *Handle {
+	h := &Handle{family: f, value: strings.Clone(f.kept(value)), combination: f.combination(closed)}
+	h.series.Store(f.table.find(h.value, f.clock.now()))
+	return h
+}
+
+// Inc adds 1.
+func (h *Handle) Inc() { h.Add(1) }
+
+// Add adds n.
+func (h *Handle) Add(n uint64) {
+	s := h.series.Load()
+	if s == nil || s.gone.Load() {
+		s = h.family.find(h.value, n)
+		if s != h.family.table.other { // which it may leave by being counted there
+			h.series.Store(s)
+		}
+	} else {
+		s.use(h.family.clock.now())
+	}
+	h.family.add(s, h.combination, n)
+}
+
+// Sweep removes the series that are not pinned and have not been used for
+// IdleAfter, adds their counts to [RetiredName], and returns how many it removed.
+// It gives memory back sooner; no bound depends on it.
+func (f *Family) Sweep() (removed int) {
+	now := f.clock.precise()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.table.sweep(now, now-f.config.IdleAfter)
+}
+
+// Bytes returns how much memory the family takes, at most MaxBytes. It is an upper
+// bound: it has room for the stripes that counters may spread over.
+func (f *Family) Bytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.config.fixedBytes() + f.table.bytes
+}
+
+// combinations are the counters of a series, one for each combination of closed
+// labels.
+type combinations struct {
+	stripes []stripes
+	n       int
+}
+
+func newCombinations(n int) *combinations {
+	return &combinations{stripes: make([]stripes, (n+len(line{})-1)/len(line{})), n: n}
+}
+
+// combinationsBytes is what n counters take when they are spread as far as can be,
+// and as much again while they spread.
+func combinationsBytes(n int) int64 {
+	lines := int64(mostStripes())
+	each := int64(unsafe.Sizeof(stripes{})) + 32 + (lines-1)*int64(unsafe.Sizeof(line{})) + 2*8*lines
+	return 48 + each*int64((n+len(line{})-1)/len(line{}))
+}
+
+func (c *combinations) add(i int, n uint64) {
+	s := &c.stripes[i/len(line{})]
+	s.add(s.mine(), i%len(line{}), n)
+}
+
+func (c *combinations) sum(i int) uint64 { return c.stripes[i/len(line{})].sum(i % len(line{})) }
+
+func (c *combinations) count() (n uint64) {
+	for i := range c.n {
+		n += c.sum(i)
+	}
+	return n
+}
+
+func (c *combinations) moveTo(to *combinations) {
+	for i := range c.n {
+		k, j := i/len(line{}), i%len(line{})
+		to.stripes[k].first[j].Add(c.stripes[k].take(j))
+	}
+}
