@@ -1,37 +1,32 @@
 package cache
 
-import "time"
-
 // ages tells how old the last victim was, to a tick of the policy: without a column
 // for the time of each insertion, and without a look at the clock for each eviction.
 type ages struct {
-	ticks     [64]instant // when each of the last ticks began, by its number modulo 64
-	tick      uint16      // the last one
-	victimAt  instant     // when the last victim went; zero: there was none
-	victimAge instant
+	ticks [64]instant // when each of the last ticks began, by its number modulo 64
 }
 
-// turn notes that the policy's clock stands at tick since now.
-func (a *ages) turn(tick uint16, now instant) {
-	if a.tick != tick || a.ticks[tick&63] == 0 {
-		a.tick = tick
-		a.ticks[tick&63] = now
+// A victim is the entry that was evicted last, in ticks of the policy.
+type victim struct {
+	tick uint16 // when it went
+	idle uint16 // for how long it had been in its place
+	any  bool
+}
+
+// turn notes when a tick began.
+func (a *ages) turn(tick uint16, now instant) { a.ticks[tick%64] = now }
+
+// of returns when the last victim went and how old it was, at the given tick. What is older
+// than the ring is as old as the ring.
+func (a *ages) of(v victim, tick uint16) (at, age instant) {
+	if !v.any {
+		return 0, 0
 	}
-}
-
-// evicted notes the age of a victim, in ticks since it was placed in its queue. What
-// is older than the ring is as old as the ring.
-func (a *ages) evicted(age uint16) {
-	a.victimAt = a.ticks[a.tick&63]
-	a.victimAge = a.victimAt - a.ticks[(a.tick-min(age, a.tick, 63))&63]
-}
-
-// later returns whichever knows of the later victim.
-func (a *ages) later(b *ages) *ages {
-	if b.victimAt > a.victimAt {
-		return b
+	last := tick - 63 // the oldest tick in the ring
+	if gone := tick - v.tick; gone > 63 {
+		v.tick = last
 	}
-	return a
+	came := v.tick - min(v.idle, v.tick-last)
+	at = a.ticks[v.tick%64]
+	return at, at - a.ticks[came%64]
 }
-
-func (a *ages) lastVictim() time.Duration { return time.Duration(a.victimAge << instantShift) }

@@ -134,6 +134,10 @@ func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 	}
 	w := write[K, V]{key: key, val: value}
 	c.prepare(&w, ttl)
+	if c.engine.swap(&w) {
+		c.reads.mine().replaced.Add(1)
+		return true
+	}
 	stored := c.put(&w)
 	if w.removed != nil {
 		c.deliver(w.removed)

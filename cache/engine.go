@@ -51,32 +51,32 @@ type root[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	slab atomic.Pointer[slab[K, V]] // replaced under mu, read without; nil: no slots
 
-	// mu guards all below, and every change of a slot and of the index.
+	// mu guards all below, and every change of a slot and of the index but the replacement
+	// of a value.
 	//
-	// What follows is sorted by how often it is written, as processors hand over whole
-	// lines: by readers never, by who replaces a value the second line alone.
+	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: this line
+	// is written when the slab is replaced, the next two and that of the counts by who inserts, the
+	// fourth and those after the counts seldom.
 
-	cost   []uint32 // by slot: bytes outside it, in units of costUnit; nil unless costly
 	expiry expiryTree
-
-	_ [64 - 56]byte
-
-	mu     sync.Mutex
-	dead   bool // Clear has put another in the place of this shard
-	counts counts
-
-	live   int    // slots that hold an entry
-	made   uint32 // slots that were ever used; those beyond are free
-	free   uint32 // the first of the freed slots, + 1; each knows the next
-	held   int64  // the sum of cost, in bytes
 	fixed  int64  // bytes of the slab and the columns
 	next   int    // how many slots the next larger slab has; zero: not decided yet
 	price  int64  // what that costs more than fixed
 	base   uint32 // engine.weight
-	policy policy
-	ages   ages
+	made   uint32 // slots that were ever used; those beyond are free
 
-	_ [48]byte // the next shard begins on a line of its own
+	mu     sync.Mutex
+	dead   bool   // Clear has put another in the place of this shard
+	free   uint32 // the first of the freed slots, + 1; each knows the next
+	policy policy
+
+	counts counts
+	victim victim
+
+	held int64 // the sum of what slabs call cost, in bytes
+	ages ages
+
+	_ [56]byte // the next shard begins on a line of its own
 }
 
 // counts are what a shard's writers count, under its lock.
@@ -128,6 +128,7 @@ func (e *engine[K, V]) newRoot() *root[K, V] {
 		s.base = e.weight
 		s.policy.meta = s
 		s.policy.reset()
+		s.ages.turn(0, e.clock.precise())
 	}
 	return r
 }
@@ -186,15 +187,15 @@ func (s *shard[K, V]) wait() {
 }
 
 func (s *shard[K, V]) costOf(i uint32) int64 {
-	if s.cost == nil {
-		return 0
+	if b := s.slab.Load(); b.cost != nil {
+		return int64(b.cost[i]) * costUnit
 	}
-	return int64(s.cost[i]) * costUnit
+	return 0
 }
 
 func (s *shard[K, V]) setCost(i uint32, c int64) {
-	if s.cost != nil {
-		s.held += c - s.costOf(i)
-		s.cost[i] = uint32(c / costUnit)
+	if b := s.slab.Load(); b.cost != nil {
+		s.held += c - int64(b.cost[i])*costUnit
+		b.cost[i] = uint32(c / costUnit)
 	}
 }

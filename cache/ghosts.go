@@ -1,14 +1,17 @@
 package cache
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // ghosts remembers which entries were evicted of late, by a fingerprint of their
 // hash, and when. It has three buckets of four for four slots, 6 bytes a slot. A ghost lives for
 // ghostLife ticks, 3.5 times as many misses as there are entries. It may take one
 // entry for another, one time in a hundred: that costs a little of the hit ratio.
 type ghosts struct {
-	buckets []ghostBucket
 	hand    int // of expire
+	buckets []ghostBucket
 }
 
 // A ghostBucket is four ghosts of 16 bits, each zero or leftMain 1 | tick 6 | fingerprint 9.
@@ -51,6 +54,13 @@ func (g *ghosts) fit(slots int) {
 func (g *ghosts) bucketOf(hash uint32) (*ghostBucket, uint16) {
 	b := uint64(hash) * uint64(len(g.buckets)) >> 32
 	return &g.buckets[b], uint16(hash%ghostPrint) + 1 // never zero
+}
+
+func (g *ghosts) prefetch(hash uint32) {
+	if len(g.buckets) != 0 {
+		b, _ := g.bucketOf(hash)
+		prefetch(unsafe.Pointer(b))
+	}
 }
 
 // put remembers an entry, in place of the oldest of its bucket if that is full.

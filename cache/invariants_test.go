@@ -74,7 +74,7 @@ func checkShard[K comparable, V any](t testing.TB, e *engine[K, V], s *shard[K, 
 	require.Equal(t, e.slabBytes(s.slots()), s.fixed)
 	b := s.slab.Load()
 	if b == nil {
-		require.Zero(t, s.live+int(s.made)+int(s.free)+int(s.held))
+		require.Zero(t, s.policy.live()+int(s.made)+int(s.free)+int(s.held))
 		return used
 	}
 
@@ -117,7 +117,7 @@ func checkShard[K comparable, V any](t testing.TB, e *engine[K, V], s *shard[K, 
 			require.Fail(t, "a slot is busy")
 		}
 	}
-	require.Equal(t, s.live, len(used))
+	require.Equal(t, s.policy.live(), len(used))
 	require.Equal(t, int(s.made), len(used)+len(free))
 	require.Equal(t, held, s.held)
 	checkIndex(t, b, used)

@@ -1,5 +1,7 @@
 package cache
 
+import "unsafe"
+
 // A policy chooses what a full shard evicts. It knows slots by number, and neither
 // keys nor values nor locks: the shard's lock must be held around every call.
 //
@@ -27,19 +29,22 @@ package cache
 // Time is counted in misses. A tick is a sixteenth of the number of live entries, so
 // that all that is said in ticks scales with the cache, which grows and shrinks.
 type policy struct {
-	meta  slotMeta
-	links []neighbours // of each slot, in its queue
-	stamp []stamp      // of each slot
-
 	small, main queue
 
 	share  float64 // of all cost, for small to hold
 	gate   float64
 	peak   int64 // highest cost so far; a cache that exceeds it is filling up
-	misses int   // since the last tick
+	misses int32 // since the last tick
 	tick   uint16
 	ghosts ghosts
+
+	meta  slotMeta
+	links []neighbours // of each slot, in its queue
+	stamp []stamp      // of each slot
 }
+
+// live returns the number of entries.
+func (p *policy) live() int { return p.small.len + p.main.len }
 
 // slotMeta is what the engine keeps of an entry and the policy needs.
 type slotMeta interface {
@@ -47,6 +52,7 @@ type slotMeta interface {
 	weight(i uint32) uint32 // its cost, at least 1; see recost
 	hits(i uint32) uint8    // 0 to 3, raised by readers at any time
 	setHits(i uint32, n uint8)
+	foresee(i, next uint32) (hash uint32)
 }
 
 const (
@@ -78,6 +84,7 @@ func (p *policy) reset() {
 		main:  emptyQueue,
 		share: startShare,
 		gate:  openGate,
+		tick:  p.tick,
 	}
 }
 
@@ -117,8 +124,7 @@ func (p *policy) recost(i uint32, from, to uint32) {
 // most maxSpared entries, each of which has paid for it with a hit: so its time is
 // bounded, and constant per hit and eviction on average.
 func (p *policy) victim() (i uint32, ok bool) {
-	live := p.small.len + p.main.len
-	if live == 0 {
+	if p.live() == 0 {
 		return none, false
 	}
 	q := &p.main
@@ -137,6 +143,12 @@ func (p *policy) victim() (i uint32, ok bool) {
 	}
 	p.ghosts.put(p.meta.hash(i), p.tick, q == &p.main)
 	p.unlink(q, i)
+	if t := q.tail; t != none {
+		p.ghosts.prefetch(p.meta.foresee(t, p.links[t].prev))
+		if next := p.links[t].prev; next != none {
+			prefetch(unsafe.Pointer(&p.links[next]))
+		}
+	}
 	return i, true
 }
 
@@ -172,8 +184,8 @@ func (p *policy) move(moved []uint32, slots int) {
 
 // miss advances the clock.
 func (p *policy) miss() {
-	live := p.small.len + p.main.len + 1
-	if p.misses++; p.misses*ticksPerTurn >= live {
+	live := p.live() + 1
+	if p.misses++; int(p.misses)*ticksPerTurn >= live {
 		p.misses = 0
 		p.tick++
 	}

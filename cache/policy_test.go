@@ -13,9 +13,10 @@ type entries struct {
 	weights []uint32
 }
 
-func (m *entries) hash(i uint32) uint32      { return m.hashes[i] }
-func (m *entries) hits(i uint32) uint8       { return m.counts[i] }
-func (m *entries) setHits(i uint32, n uint8) { m.counts[i] = n }
+func (m *entries) hash(i uint32) uint32       { return m.hashes[i] }
+func (m *entries) hits(i uint32) uint8        { return m.counts[i] }
+func (m *entries) setHits(i uint32, n uint8)  { m.counts[i] = n }
+func (m *entries) foresee(i, _ uint32) uint32 { return m.hash(i) }
 func (m *entries) weight(i uint32) uint32 {
 	if m.weights == nil {
 		return 1

@@ -5,7 +5,8 @@ type found[K comparable, V any] struct {
 	slot *slot[K, V]
 	slab *slab[K, V]
 	at   uint32 // the number of the slot
-	meta uint64 // of the slot, when its value was read
+	head uint64 // of the slot, when its value was read
+	meta uint64 // likewise
 }
 
 // find copies the value of key to val and reports whether there is an entry,
@@ -30,11 +31,13 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 			for tries := 0; ; tries++ { // the protocol of slot
 				head := sl.head.Load()
 				if head&(stateMask|hashMask) != live {
-					if head&(stateMask|hashMask) == stateBusy|uint64(h) {
+					if uint32(head) != h || head&stateMask == stateFree {
+						break
+					}
+					if head&stateMask == stateBusy && e.valPlan.words > 1 {
 						pause(tries)
 						continue
 					}
-					break
 				}
 				var k cell[K]
 				if e.keyPlan.shape == shapeScalar {
@@ -54,7 +57,7 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 				if k.v != *key {
 					break
 				}
-				return found[K, V]{sl, b, at, meta}, true
+				return found[K, V]{sl, b, at, head, meta}, true
 			}
 		}
 		if high>>passed&mostPassed == 0 || !w.next(len(b.buckets)) {

@@ -11,10 +11,18 @@ import (
 func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool {
 	s := e.lock(w.hash)
 	defer s.mu.Unlock()
-	var val cell[V]
-	f, ok := e.find(s, uint32(w.hash), &w.key, &val)
-	if !ok || same != nil && !e.identical(same, &val) {
-		return false
+	var f found[K, V]
+	for tries := 0; ; tries++ {
+		var val cell[V]
+		var ok bool
+		f, ok = e.find(s, uint32(w.hash), &w.key, &val)
+		if !ok || same != nil && !e.identical(same, &val) {
+			return false
+		}
+		if f.head&stateMask == stateLive && f.slot.leaveAs(f.head, stateFree) {
+			break
+		}
+		pause(tries)
 	}
 	expired := e.clock.passed(deadlineOf(f.meta))
 	if expired {
@@ -73,15 +81,15 @@ func (e *engine[K, V]) settle(s *shard[K, V], w *write[K, V], deliver func([]rem
 func (e *engine[K, V]) shrink(fraction float64, deliver func([]removal[K, V])) (removed int) {
 	for i := range e.mask + 1 {
 		s := e.lock(i << 32)
-		left := int(math.Ceil(fraction * float64(s.live)))
+		left := int(math.Ceil(fraction * float64(s.policy.live())))
 		for {
 			var w write[K, V]
-			live := s.live
-			for n := 0; n < turn && live-s.live < left && e.evict(s, &w); n++ {
+			live := s.policy.live()
+			for n := 0; n < turn && live-s.policy.live() < left && e.evict(s, &w); n++ {
 			}
-			removed += live - s.live
-			left -= live - s.live
-			done := left <= 0 || s.live == 0
+			removed += live - s.policy.live()
+			left -= live - s.policy.live()
+			done := left <= 0 || s.policy.live() == 0
 			if done {
 				e.compact(s, &w)
 			}
@@ -136,10 +144,10 @@ func (e *engine[K, V]) clear() (removed []removal[K, V]) {
 	var entries, bytes int64
 	for i := range old.shards {
 		s := &old.shards[i]
-		entries += int64(s.live)
+		entries += int64(s.policy.live())
 		bytes += s.fixed + s.held
 		next.shards[i].counts = s.counts
-		next.shards[i].counts.removed[Cleared] += uint64(s.live)
+		next.shards[i].counts.removed[Cleared] += uint64(s.policy.live())
 	}
 	e.root.Store(next)
 	for i := range old.shards {

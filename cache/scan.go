@@ -37,14 +37,10 @@ func (e *engine[K, V]) scan(yield func(key K, val *cell[V], meta uint64) bool) {
 
 // keyAt returns the key in a slot and the low half of its hash, if there is one.
 func (e *engine[K, V]) keyAt(sl *slot[K, V]) (key K, h uint32, ok bool) {
-	for tries := 0; ; tries++ {
+	for {
 		head := sl.head.Load()
-		switch head & stateMask {
-		case stateFree:
+		if head&stateMask == stateFree {
 			return key, 0, false
-		case stateBusy:
-			pause(tries)
-			continue
 		}
 		var k cell[K]
 		loadCell(&k, &sl.key, &e.keyPlan)

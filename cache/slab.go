@@ -8,11 +8,12 @@ import "unsafe"
 type slab[K comparable, V any] struct {
 	buckets []bucket
 	slots   []slot[K, V]
+	cost    []uint32        // by slot: bytes outside it, in units of costUnit; nil unless costly. It is written by who may write the value
 	hard    []atomicInstant // by slot: when its entry ends however often it is read; nil unless idle
 }
 
 // slabHeader is what a slab costs beside its slices.
-const slabHeader = 80
+const slabHeader = 96
 
 // slots returns how many slots s has.
 func (s *shard[K, V]) slots() int {
@@ -39,12 +40,25 @@ func (s *shard[K, V]) setHits(i uint32, n uint8) {
 	s.slab.Load().slots[i].setHits(uint64(n))
 }
 
+func (s *shard[K, V]) foresee(i, next uint32) uint32 {
+	b := s.slab.Load()
+	h := uint32(b.slots[i].head.Load())
+	prefetch(unsafe.Pointer(&b.buckets[homeOf(h, len(b.buckets))]))
+	if next != none {
+		prefetch(unsafe.Pointer(&b.slots[next]))
+	}
+	return h
+}
+
 // weight is one for all if only entries are bounded, and otherwise the bytes.
 func (s *shard[K, V]) weight(i uint32) uint32 {
-	if s.base == 0 || s.cost == nil {
-		return max(1, s.base)
+	if s.base == 0 {
+		return 1
 	}
-	return s.base + s.cost[i]
+	if b := s.slab.Load(); b.cost != nil {
+		return s.base + b.cost[i]
+	}
+	return s.base
 }
 
 // slotOverhead is about what an entry costs in the index and the columns.
@@ -101,10 +115,10 @@ func (e *engine[K, V]) grow(s *shard[K, V], w *write[K, V]) bool {
 // they are an eighth of all: so a copy of the shard is paid for by an eighth as many
 // removals. The vacant slot of w is freed first.
 func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
-	if slots := s.slots(); slots > 0 && 8*(slots-s.live) >= slots {
+	if slots := s.slots(); slots > 0 && 8*(slots-s.policy.live()) >= slots {
 		e.release(s, w)
 		before := s.fixed
-		e.rebuild(s, s.live)
+		e.rebuild(s, s.policy.live())
 		w.credit.bytes += before - s.fixed
 	}
 }
@@ -112,9 +126,9 @@ func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
 // rebuild moves the entries of s to a slab with so many slots. A reader that is in
 // the old one finds there what was true when it began.
 func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
-	old, made, cost := s.slab.Load(), s.made, s.cost
+	old, made := s.slab.Load(), s.made
 	s.fixed, s.next = e.slabBytes(slots), 0
-	s.made, s.free, s.cost, s.expiry = 0, 0, nil, expiryTree{}
+	s.made, s.free, s.expiry = 0, 0, expiryTree{}
 	if slots == 0 {
 		s.policy.reset()
 		s.slab.Store(nil)
@@ -125,18 +139,18 @@ func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 		b.hard = make([]atomicInstant, slots)
 	}
 	if e.costly {
-		s.cost = make([]uint32, slots)
+		b.cost = make([]uint32, slots)
 	}
 	s.expiry = newExpiryTree(slots)
 	moved := make([]uint32, made) // by old slot: the new one + 1
 	for i := range made {
-		if old.slots[i].head.Load()&stateMask != stateLive {
+		if old.slots[i].head.Load()&stateMask == stateFree {
 			continue
 		}
-		e.copySlot(b, s.made, old, i)
+		e.moveSlot(b, s.made, old, i)
 		s.expiry.note(s.made, deadlineOf(b.slots[s.made].meta.Load()))
 		if e.costly {
-			s.cost[s.made] = cost[i]
+			b.cost[s.made] = old.cost[i]
 		}
 		s.made++
 		moved[i] = s.made
@@ -145,10 +159,11 @@ func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 	s.slab.Store(b)
 }
 
-// copySlot copies slot i of old to slot to of b, which is not published yet.
-func (e *engine[K, V]) copySlot(b *slab[K, V], to uint32, old *slab[K, V], i uint32) {
+// moveSlot copies slot i of old to slot to of b, which is not published yet. From here
+// on nobody changes the one in old.
+func (e *engine[K, V]) moveSlot(b *slab[K, V], to uint32, old *slab[K, V], i uint32) {
 	src, dst := &old.slots[i], &b.slots[to]
-	head := src.head.Load()
+	head := src.leave(stateMoved)
 	storeCell(&dst.key, &src.key, &e.keyPlan)
 	storeCell(&dst.val, &src.val, &e.valPlan)
 	dst.meta.Store(src.meta.Load())

@@ -13,18 +13,26 @@ import (
 //     half-written pointer, and nothing needs to be assumed about the processor.
 //     By the Go memory model atomic operations behave as if in one total order, on
 //     amd64 and arm64 alike, and the rest of the proof uses only that.
-//   - head carries a version and a state. A writer that changes the key, or a value
-//     of several words, first stores head with the state busy, then the words, then
-//     head with the next version and the state live.
+//   - head carries a version, a state and the hash. A slot that is free belongs to
+//     whoever holds the shard's lock, who stores key, value and meta in it and
+//     then head, live and with the next version.
+//   - A live slot belongs to nobody. It is taken by one compare-and-swap of head: by
+//     the holder of the lock to free it or to move it, and by anyone, with the lock
+//     or without, to replace its value: he makes it busy, stores the value and the deadline,
+//     and then head, live and with the next version. So the key of a slot never
+//     changes but through the state free, and what was found in it under one
+//     version can be replaced or removed on the condition that it is still that.
 //   - A reader loads head, the words, and head again. If both loads are the same
 //     live head, then no writer's store to the slot stands between them in the
 //     total order: the words are those of one entry, as it was at the second
 //     load. Otherwise it looks again. A string or interface is looked into only after
 //     that: its two words may come from two entries before.
-//   - A value of one word is replaced in place without a new version: it cannot be
-//     torn. The writer stores the value first and the deadline after it; a reader
+//   - A value of one word cannot be torn, so a reader takes it from a busy slot as well. The
+//     writer stores the value first and the deadline after it; a reader
 //     loads them the other way round, so that it never takes an old value for one that
 //     lives as long as the new.
+//   - A slot whose entry is in another slab by now is moved, and never changes again.
+//     Those who read the old slab read it still; who would replace its value takes the lock.
 //
 // A version has 30 bits: a reader would have to sleep through a multiple of 2^30
 // changes of one slot, between two loads, to be deceived.
@@ -36,11 +44,12 @@ type slot[K comparable, V any] struct {
 }
 
 const (
-	stateFree uint64 = iota << 32 // holds no entry
-	stateLive                     // holds an entry
-	stateBusy                     // is being written
-	stateMask uint64 = 3 << 32
-	hashMask  uint64 = 1<<32 - 1
+	stateFree  uint64 = iota << 32 // holds no entry
+	stateLive                      // holds an entry
+	stateBusy                      // holds an entry whose value is being replaced
+	stateMoved                     // held an entry that is in another slab now
+	stateMask  uint64 = 3 << 32
+	hashMask   uint64 = 1<<32 - 1
 
 	versionStep uint64 = 4 << 32
 
@@ -65,8 +74,8 @@ const generation = 1 << 2
 
 const generationMask = 1<<deadlineShift - 1 - hitsMask
 
-// renew gives the entry a deadline and counts the write as an access. The shard's
-// lock must be held; readers may count meanwhile.
+// renew gives the entry a deadline and counts the write as an access. The slot must
+// be busy; readers, and the policy, may count meanwhile.
 func (s *slot[K, V]) renew(d instant) {
 	for {
 		m := s.meta.Load()
@@ -97,16 +106,35 @@ func (s *slot[K, V]) setHits(n uint64) {
 	}
 }
 
-// begin takes the slot from its readers; end gives it back in the given state.
-// The shard's lock must be held from the one to the other.
-func (s *slot[K, V]) begin() (head uint64) {
-	head = s.head.Load()
-	s.head.Store(head&^stateMask | stateBusy)
-	return head
+// take makes a slot that is live under this head busy, and reports whether it was.
+func (s *slot[K, V]) take(head uint64) bool {
+	return s.head.CompareAndSwap(head, head+(stateBusy-stateLive))
 }
 
-func (s *slot[K, V]) end(head, state uint64, h uint32) {
-	s.head.Store((head&^(stateMask|hashMask) + versionStep) | state | uint64(h))
+// give ends what take began.
+func (s *slot[K, V]) give(head uint64) { s.head.Store(head + versionStep) }
+
+// leave takes the slot out of the state live, as it is found, into the given one, and
+// returns the head that it had. The shard's lock must be held; others may be
+// replacing the value, and are waited for.
+func (s *slot[K, V]) leave(state uint64) (head uint64) {
+	for tries := 0; ; tries++ {
+		head = s.head.Load()
+		if head&stateMask == stateLive && s.leaveAs(head, state) {
+			return head
+		}
+		pause(tries)
+	}
+}
+
+// leaveAs does so if the slot is still live under this head, and reports whether it was.
+func (s *slot[K, V]) leaveAs(head, state uint64) bool {
+	return s.head.CompareAndSwap(head, head+(state-stateLive))
+}
+
+// publish makes a free slot live, with the words that were stored in it.
+func (s *slot[K, V]) publish(h uint32) {
+	s.head.Store((s.head.Load()&^(stateMask|hashMask) + versionStep) | stateLive | uint64(h))
 }
 
 // pause is called by a reader that met a busy slot. The writer needs a few

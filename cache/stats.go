@@ -82,22 +82,24 @@ func bound(bounded bool, s string) string {
 // Stats returns the figures of the cache. It takes each shard's lock for a moment.
 func (c *Cache[K, V]) Stats() Stats {
 	var sum counts
-	var last ages
+	var last, lastAge instant
 	for i := range c.engine.mask + 1 {
 		s := c.engine.lock(i << 32)
 		sum.sets += s.counts.sets
 		for r, n := range s.counts.removed {
 			sum.removed[r] += n
 		}
-		last = *last.later(&s.ages)
+		if at, age := s.ages.of(s.victim, s.policy.tick); at > last {
+			last, lastAge = at, age
+		}
 		s.mu.Unlock()
 	}
-	hits, misses := c.reads.sum()
+	hits, misses, replaced := c.reads.sum()
 	st := Stats{
-		Hits: hits, Misses: misses, Sets: sum.sets,
+		Hits: hits, Misses: misses, Sets: sum.sets + replaced,
 		Evicted: sum.removed[Evicted], Expired: sum.removed[Expired], Deleted: sum.removed[Deleted],
-		Replaced: sum.removed[Replaced], Cleared: sum.removed[Cleared], Refused: c.refused.Load(),
-		LastVictimAge: last.lastVictim(),
+		Replaced: sum.removed[Replaced] + replaced, Cleared: sum.removed[Cleared], Refused: c.refused.Load(),
+		LastVictimAge: time.Duration(lastAge << instantShift),
 		Entries:       c.Len(), MaxEntries: c.MaxEntries(), Bytes: c.Bytes(), MaxBytes: c.MaxBytes(),
 	}
 	c.loads.stats(&st)

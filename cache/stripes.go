@@ -5,14 +5,14 @@ import (
 	"unsafe"
 )
 
-// stripes count hits and misses. A reader adds to the stripe that the address of
+// stripes count what happens without a lock. Who counts adds to the stripe that the address of
 // its stack chooses, so that goroutines seldom share a cache line and need nothing
 // of their own.
 type stripes [16]stripe
 
 type stripe struct {
-	hits, misses atomic.Uint64
-	_            [112]byte // two lines: the prefetcher takes them in pairs
+	hits, misses, replaced atomic.Uint64
+	_                      [104]byte // two lines: the prefetcher takes them in pairs
 }
 
 func (s *stripes) mine() *stripe {
@@ -20,10 +20,11 @@ func (s *stripes) mine() *stripe {
 	return &s[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9e3779b97f4a7c15>>60]
 }
 
-func (s *stripes) sum() (hits, misses uint64) {
+func (s *stripes) sum() (hits, misses, replaced uint64) {
 	for i := range s {
 		hits += s[i].hits.Load()
 		misses += s[i].misses.Load()
+		replaced += s[i].replaced.Load()
 	}
-	return hits, misses
+	return hits, misses, replaced
 }

@@ -83,8 +83,7 @@ func TestOneHashForAll(t *testing.T) {
 	}
 }
 
-// A shard fills whole lines of the processor's cache, and what the replacement of a value
-// writes fits in one of them.
+// A shard fills whole lines of the processor's cache, and what an insertion writes in it is three of them.
 func TestShardsShareNoCacheLine(t *testing.T) {
 	var s shard[string, string]
 	if wordSize < 8 {
@@ -92,5 +91,7 @@ func TestShardsShareNoCacheLine(t *testing.T) {
 	}
 	require.Zero(t, unsafe.Sizeof(s)%64)
 	require.Zero(t, unsafe.Offsetof(s.mu)%64)
-	require.LessOrEqual(t, unsafe.Offsetof(s.counts)+unsafe.Offsetof(s.counts.removed)+8*(uintptr(Replaced)+1), unsafe.Offsetof(s.mu)+64)
+	require.Equal(t, unsafe.Offsetof(s.mu)+2*64, unsafe.Offsetof(s.policy)+unsafe.Offsetof(s.policy.meta), "what is written from what is read")
+	require.Zero(t, unsafe.Offsetof(s.counts)%64)
+	require.LessOrEqual(t, unsafe.Offsetof(s.victim)+unsafe.Sizeof(s.victim), unsafe.Offsetof(s.counts)+64)
 }

@@ -65,11 +65,12 @@ func (e *engine[K, V]) fits(cost int64) bool {
 // shard that holds less than half of what it might is spared: others have more to give.
 func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	s := e.lock(w.hash)
+	s.policy.ghosts.prefetch(uint32(w.hash))
 	var old cell[V]
 	f, present := e.find(s, uint32(w.hash), &w.key, &old)
 	for n := 0; ; n++ {
 		if present {
-			stored = e.replace(s, f, &old, w)
+			stored = e.replace(s, f.at, w)
 		} else {
 			stored = e.insert(s, w)
 		}
@@ -92,7 +93,7 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 
 // spares reports whether s holds so little that its writers take from others.
 func (e *engine[K, V]) spares(s *shard[K, V]) bool {
-	return e.mask != 0 && 2*int64(s.live)*int64(e.mask+1) < e.entries.used.Load()
+	return e.mask != 0 && 2*int64(s.policy.live())*int64(e.mask+1) < e.entries.used.Load()
 }
 
 // collected stores the entry if the credit that w has collected suffices.
@@ -102,7 +103,7 @@ func (e *engine[K, V]) collected(w *write[K, V]) bool {
 	defer e.release(s, w)
 	var old cell[V]
 	if f, ok := e.find(s, uint32(w.hash), &w.key, &old); ok {
-		return e.replace(s, f, &old, w)
+		return e.replace(s, f.at, w)
 	}
 	return e.insert(s, w)
 }
@@ -142,46 +143,6 @@ func (e *engine[K, V]) refund(w *write[K, V]) {
 	w.credit = credit{}
 }
 
-// replace gives the entry another value, if there is room for it.
-func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], old *cell[V], w *write[K, V]) bool {
-	if e.costly {
-		cost := s.costOf(f.at)
-		if cost != w.cost {
-			if !e.afford(w, w.cost-cost) {
-				return false
-			}
-			before := s.weight(f.at)
-			s.setCost(f.at, w.cost)
-			s.policy.recost(f.at, before, s.weight(f.at))
-		}
-	}
-	reason := Replaced
-	if e.clock.passed(deadlineOf(f.meta)) {
-		reason = Expired
-	}
-	s.counts.removed[reason]++
-	s.counts.sets++
-	if e.notify {
-		w.removed = append(w.removed, removal[K, V]{w.key, old.v, reason})
-	}
-	sl := f.slot
-	if val := (cell[V]{v: w.val}); e.valPlan.words <= 1 {
-		storeCell(&sl.val, &val, &e.valPlan)
-	} else {
-		head := sl.begin()
-		storeCell(&sl.val, &val, &e.valPlan)
-		sl.end(head, stateLive, uint32(head))
-	}
-	if e.idle != 0 {
-		f.slab.hard[f.at].Store(w.hard)
-	}
-	if e.idle != 0 || deadlineOf(f.meta) != w.deadline || f.meta&hitsMask != hitsMask {
-		sl.renew(w.deadline)
-		s.expiry.note(f.at, w.deadline)
-	}
-	return true
-}
-
 // insert stores a new entry, if there is room for it.
 func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	if w.credit.entries < 1 {
@@ -200,13 +161,11 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	}
 	w.credit.entries--
 	s.setCost(i, w.cost)
-	s.live++
 	s.counts.sets++
 
 	h := uint32(w.hash)
 	b := s.slab.Load()
 	sl := &b.slots[i]
-	head := sl.begin()
 	key, val := cell[K]{v: w.key}, cell[V]{v: w.val}
 	storeCell(&sl.key, &key, &e.keyPlan)
 	storeCell(&sl.val, &val, &e.valPlan)
@@ -214,11 +173,11 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 		b.hard[i].Store(w.hard)
 	}
 	sl.reset(w.deadline)
-	sl.end(head, stateLive, h)
+	sl.publish(h)
 	link(b.buckets, h, i)
 	s.expiry.note(i, w.deadline)
-	s.policy.add(i)
-	if s.policy.tick != s.ages.tick || s.ages.victimAt == 0 {
+	tick := s.policy.tick
+	if s.policy.add(i); s.policy.tick != tick {
 		s.ages.turn(s.policy.tick, e.clock.now())
 	}
 	return true
@@ -245,12 +204,13 @@ func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
 // evict makes room in s: the expired go first, else the entry that the policy gives
 // up. What is freed is credited to w. It reports whether there was anything.
 func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
-	if s.live == 0 {
+	if s.policy.live() == 0 {
 		return false
 	}
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
 		i, _ := s.policy.victim()
-		s.ages.evicted(s.policy.idle(i))
+		s.victim = victim{s.policy.tick, s.policy.idle(i), true}
+		s.slab.Load().slots[i].leave(stateFree)
 		e.remove(s, i, Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
@@ -274,37 +234,35 @@ func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, block
 		least := never
 		for i := block * fanout; i < min((block+1)*fanout, s.made); i++ {
 			sl := &b.slots[i]
-			if sl.head.Load()&stateMask != stateLive {
+			head := sl.head.Load()
+			if head&stateMask == stateFree {
 				continue
 			}
-			if d := deadlineOf(sl.meta.Load()); d <= now {
-				s.policy.remove(i)
-				e.remove(s, i, Expired, w)
-				removed++
-			} else {
+			if d := deadlineOf(sl.meta.Load()); d > now || !sl.leaveAs(head, stateFree) { // or it lives on
 				least = min(least, d)
+				continue
 			}
+			s.policy.remove(i)
+			e.remove(s, i, Expired, w)
+			removed++
 		}
 		s.expiry.settle(block, least)
 	}
 	return removed
 }
 
-// remove takes the entry of slot i out and credits its room to w. The slot becomes
-// w's vacant one, or free if w has one already. The policy must know already.
+// remove takes the entry of slot i, which is free already, out of the index and credits its room
+// to w. The slot becomes w's vacant one, or is released if w has one already. The policy must know already.
 func (e *engine[K, V]) remove(s *shard[K, V], i uint32, reason Reason, w *write[K, V]) {
 	b := s.slab.Load()
 	sl := &b.slots[i]
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{sl.key.v, sl.val.v, reason})
 	}
-	head := sl.head.Load()
-	unlink(b.buckets, uint32(head), i)
-	sl.end(head, stateFree, 0) // from here on no reader finds anything in it
+	unlink(b.buckets, uint32(sl.head.Load()), i)
 	w.credit.entries++
 	w.credit.bytes += s.costOf(i)
 	s.setCost(i, 0)
-	s.live--
 	s.counts.removed[reason]++
 	e.release(s, w)
 	w.vacant = i + 1

@@ -1,0 +1,69 @@
+package cache
+
+// swap replaces the value of an entry without the shard's lock, and reports whether it
+// did. It leaves to put whatever concerns more than the slot: an entry that is not
+// there, has expired or is to end sooner than before, a value that holds more bytes or less than
+// the one before, and what OnRemove is to hear of.
+//
+// So it changes nothing but the value and the deadline, and that only to a later one: the
+// bounds in the expiry tree stay right, and the ledgers too. A Clear that comes between the walk
+// through the index and the replacement is as if it came after it.
+func (e *engine[K, V]) swap(w *write[K, V]) bool {
+	if e.notify || e.idle != 0 {
+		return false
+	}
+	var old cell[V]
+	f, ok := e.find(e.shard(w.hash), uint32(w.hash), &w.key, &old)
+	if !ok || f.head&stateMask != stateLive || !f.slot.take(f.head) {
+		return false
+	}
+	before := deadlineOf(f.slot.meta.Load())
+	fits := before <= w.deadline && !e.clock.passed(before) &&
+		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
+	if fits {
+		e.fill(f.slot, w)
+	}
+	f.slot.give(f.head)
+	return fits
+}
+
+// replace gives the entry in slot i another value, if there is room for it. The shard's
+// lock must be held.
+func (e *engine[K, V]) replace(s *shard[K, V], i uint32, w *write[K, V]) bool {
+	if e.costly && !e.afford(w, w.cost-s.costOf(i)) {
+		return false
+	}
+	b := s.slab.Load()
+	sl := &b.slots[i]
+	head := sl.leave(stateBusy)
+	if e.costly {
+		before := s.weight(i)
+		s.setCost(i, w.cost)
+		s.policy.recost(i, before, s.weight(i))
+	}
+	reason := Replaced
+	if e.clock.passed(deadlineOf(sl.meta.Load())) {
+		reason = Expired
+	}
+	s.counts.removed[reason]++
+	s.counts.sets++
+	if e.notify {
+		w.removed = append(w.removed, removal[K, V]{w.key, sl.val.v, reason})
+	}
+	e.fill(sl, w)
+	if e.idle != 0 {
+		b.hard[i].Store(w.hard)
+	}
+	sl.give(head)
+	s.expiry.note(i, w.deadline)
+	return true
+}
+
+// fill gives a busy slot its new value, and then its new deadline: see slot.
+func (e *engine[K, V]) fill(sl *slot[K, V], w *write[K, V]) {
+	val := cell[V]{v: w.val}
+	storeCell(&sl.val, &val, &e.valPlan)
+	if m := sl.meta.Load(); deadlineOf(m) != w.deadline || m&hitsMask != hitsMask || e.idle != 0 {
+		sl.renew(w.deadline)
+	}
+}
