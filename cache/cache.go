@@ -94,7 +94,7 @@ func (c *Cache[K, V]) Get(key K) (V, bool) {
 	if c.engine.idle != 0 {
 		c.engine.touch(&f)
 	} else {
-		f.slot.hit(f.meta)
+		f.slot().hit(f.meta)
 	}
 	c.reads.mine().hits.Add(1)
 	return val.v, true

@@ -12,8 +12,8 @@ func (e *engine[K, V]) touch(f *found[K, V]) {
 	d := min(e.clock.now()+e.idle, f.slab.hard[f.at].Load())
 	if d > deadlineOf(f.meta) {
 		hit := min(f.meta&hitsMask+1, hitsMask)
-		f.slot.meta.CompareAndSwap(f.meta, uint64(d)<<deadlineShift|f.meta&generationMask|hit)
+		f.slot().meta.CompareAndSwap(f.meta, uint64(d)<<deadlineShift|f.meta&generationMask|hit)
 	} else {
-		f.slot.hit(f.meta)
+		f.slot().hit(f.meta)
 	}
 }

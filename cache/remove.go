@@ -19,7 +19,7 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 		if !ok || same != nil && !e.identical(same, &val) {
 			return false
 		}
-		if f.head&stateMask == stateLive && f.slot.leaveAs(f.head, stateFree) {
+		if f.head&stateMask == stateLive && f.slot().leaveAs(f.head, stateFree) {
 			break
 		}
 		pause(tries)

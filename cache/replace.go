@@ -14,16 +14,20 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	}
 	var old cell[V]
 	f, ok := e.find(e.shard(w.hash), uint32(w.hash), &w.key, &old)
-	if !ok || f.head&stateMask != stateLive || !f.slot.take(f.head) {
+	if !ok || f.head&stateMask != stateLive {
 		return false
 	}
-	before := deadlineOf(f.slot.meta.Load())
+	sl := f.slot()
+	if !sl.take(f.head) {
+		return false
+	}
+	before := deadlineOf(sl.meta.Load())
 	fits := before <= w.deadline && !e.clock.passed(before) &&
 		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
 	if fits {
-		e.fill(f.slot, w)
+		e.fill(sl, w)
 	}
-	f.slot.give(f.head)
+	sl.give(f.head)
 	return fits
 }
 
@@ -61,8 +65,11 @@ func (e *engine[K, V]) replace(s *shard[K, V], i uint32, w *write[K, V]) bool {
 
 // fill gives a busy slot its new value, and then its new deadline: see slot.
 func (e *engine[K, V]) fill(sl *slot[K, V], w *write[K, V]) {
-	val := cell[V]{v: w.val}
-	storeCell(&sl.val, &val, &e.valPlan)
+	if val := (cell[V]{v: w.val}); e.valPlan.shape == shapeScalar {
+		sl.val.storeWord(*val.word())
+	} else {
+		storeCell(&sl.val, &val, &e.valPlan)
+	}
 	if m := sl.meta.Load(); deadlineOf(m) != w.deadline || m&hitsMask != hitsMask || e.idle != 0 {
 		sl.renew(w.deadline)
 	}

@@ -101,6 +101,9 @@ func (c *cell[T]) word() *uintptr { return (*uintptr)(unsafe.Pointer(c)) }
 // loadWord is loadCell for a shared cell of shapeScalar.
 func (c *cell[T]) loadWord() uintptr { return atomic.LoadUintptr((*uintptr)(unsafe.Pointer(c))) }
 
+// storeWord is storeCell for a shared cell of shapeScalar.
+func (c *cell[T]) storeWord(w uintptr) { atomic.StoreUintptr((*uintptr)(unsafe.Pointer(c)), w) }
+
 // loadCell copies the shared cell src to the private cell dst, word by word,
 // each with one atomic load. The copy may be torn between words: the caller
 // validates the slot's version before it looks at what was copied.
