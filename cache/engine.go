@@ -56,27 +56,26 @@ type shard[K comparable, V any] struct {
 	//
 	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: this line
 	// is written when the slab is replaced, the next two and that of the counts by who inserts, the
-	// fourth and those after the counts seldom.
+	// others seldom.
 
 	expiry expiryTree
 	fixed  int64  // bytes of the slab and the columns
 	next   int    // how many slots the next larger slab has; zero: not decided yet
 	price  int64  // what that costs more than fixed
-	base   uint32 // engine.weight
 	made   uint32 // slots that were ever used; those beyond are free
+	_      [4]byte
 
 	mu     sync.Mutex
 	dead   bool   // Clear has put another in the place of this shard
 	free   uint32 // the first of the freed slots, + 1; each knows the next
 	policy policy
+	held   int64 // the sum of what the slab calls costs, in bytes
+	_      [24]byte
 
 	counts counts
 	victim victim
 
-	held int64 // the sum of what slabs call cost, in bytes
 	ages ages
-
-	_ [56]byte // the next shard begins on a line of its own
 }
 
 // counts are what a shard's writers count, under its lock.
@@ -125,8 +124,7 @@ func (e *engine[K, V]) newRoot() *root[K, V] {
 	r := &root[K, V]{shards: make([]shard[K, V], e.mask+1)}
 	for i := range r.shards {
 		s := &r.shards[i]
-		s.base = e.weight
-		s.policy.meta = s
+		s.policy.base = e.weight
 		s.policy.reset()
 		s.ages.turn(0, e.clock.precise())
 	}

@@ -38,22 +38,17 @@ type policy struct {
 	tick   uint16
 	ghosts ghosts
 
-	meta  slotMeta
-	links []neighbours // of each slot, in its queue
-	stamp []stamp      // of each slot
+	// What belongs to each slot. A reader may raise the hits in a header at any time, up to three.
+	slots headers
+	links []neighbours // in its queue
+	stamp []stamp
+	costs []uint32 // nil: zero for all
+
+	base uint32 // what a slot costs beside that; zero: whatever there is, all cost one
 }
 
 // live returns the number of entries.
 func (p *policy) live() int { return p.small.len + p.main.len }
-
-// slotMeta is what the engine keeps of an entry and the policy needs.
-type slotMeta interface {
-	hash(i uint32) uint32
-	weight(i uint32) uint32 // its cost, at least 1; see recost
-	hits(i uint32) uint8    // 0 to 3, raised by readers at any time
-	setHits(i uint32, n uint8)
-	foresee(i, next uint32) (hash uint32)
-}
 
 const (
 	ticksPerTurn = 16     // ticks in as many misses as there are entries
@@ -79,7 +74,7 @@ const (
 // reset forgets all entries and ghosts.
 func (p *policy) reset() {
 	*p = policy{
-		meta:  p.meta,
+		base:  p.base,
 		small: emptyQueue,
 		main:  emptyQueue,
 		share: startShare,
@@ -91,11 +86,11 @@ func (p *policy) reset() {
 // add enters slot i, whose entry is new and has no hits yet. It takes constant time.
 func (p *policy) add(i uint32) {
 	p.miss()
-	cost := int64(p.meta.weight(i))
+	cost := int64(p.weight(i))
 	total := p.small.cost + p.main.cost + cost
 	room := p.main.cost+cost <= total-p.target(total)
 
-	ghost := p.ghosts.take(p.meta.hash(i), p.tick)
+	ghost := p.ghosts.take(p.slots.at(i).hash(), p.tick)
 	if ghost.found && ghost.age <= 1 {
 		p.moveBorder(ghost.leftMain)
 	}
@@ -120,12 +115,23 @@ func (p *policy) recost(i uint32, from, to uint32) {
 	p.queueOf(i).cost += int64(to) - int64(from)
 }
 
-// victim takes out the entry to evict, and reports whether there is one. It spares at
-// most maxSpared entries, each of which has paid for it with a hit: so its time is
+// weight returns the cost of the entry in slot i, at least one. See recost.
+func (p *policy) weight(i uint32) uint32 {
+	switch {
+	case p.base == 0:
+		return 1
+	case p.costs == nil:
+		return p.base
+	}
+	return p.base + p.costs[i]
+}
+
+// victim takes out the entry to evict, and returns it and the one that is likely to follow; none
+// is none. It spares at most maxSpared entries, each of which has paid for it with a hit: so its time is
 // bounded, and constant per hit and eviction on average.
-func (p *policy) victim() (i uint32, ok bool) {
+func (p *policy) victim() (i, next uint32) {
 	if p.live() == 0 {
-		return none, false
+		return none, none
 	}
 	q := &p.main
 	if p.main.len == 0 || p.small.len > 0 && p.small.cost >= p.target(p.small.cost+p.main.cost) {
@@ -141,15 +147,16 @@ func (p *policy) victim() (i uint32, ok bool) {
 	if p.stamp[i]&onTrial != 0 {
 		p.moveGate(-gateStep)
 	}
-	p.ghosts.put(p.meta.hash(i), p.tick, q == &p.main)
+	p.ghosts.put(p.slots.at(i).hash(), p.tick, q == &p.main)
 	p.unlink(q, i)
-	if t := q.tail; t != none {
-		p.ghosts.prefetch(p.meta.foresee(t, p.links[t].prev))
-		if next := p.links[t].prev; next != none {
-			prefetch(unsafe.Pointer(&p.links[next]))
+	if next = q.tail; next != none {
+		p.ghosts.prefetch(p.slots.at(next).hash())
+		if after := p.links[next].prev; after != none {
+			prefetch(unsafe.Pointer(p.slots.at(after)))
+			prefetch(unsafe.Pointer(&p.links[after]))
 		}
 	}
-	return i, true
+	return i, next
 }
 
 // policyBytes returns what a policy of so many slots costs beside its own words.
@@ -158,16 +165,16 @@ func policyBytes(slots int) int64 {
 }
 
 // move renumbers the slots: an entry in slot i is now in slot moved[i]-1, and slots
-// whose number is zero hold none. There are now as many slots as given, and moved has
+// whose number is zero hold none. There are now n slots, and moved has
 // one for each that may have held an entry.
-func (p *policy) move(moved []uint32, slots int) {
+func (p *policy) move(moved []uint32, n int, slots headers, costs []uint32) {
 	renumber := func(i uint32) uint32 {
 		if i == none {
 			return none
 		}
 		return moved[i] - 1
 	}
-	links, stamps := make([]neighbours, slots), make([]stamp, slots)
+	links, stamps := make([]neighbours, n), make([]stamp, n)
 	for i, m := range moved {
 		if m != 0 {
 			l := p.links[i]
@@ -175,8 +182,8 @@ func (p *policy) move(moved []uint32, slots int) {
 			stamps[m-1] = p.stamp[i]
 		}
 	}
-	p.links, p.stamp = links, stamps
-	p.ghosts.fit(slots)
+	p.slots, p.links, p.stamp, p.costs = slots, links, stamps, costs
+	p.ghosts.fit(n)
 	for _, q := range []*queue{&p.small, &p.main} {
 		q.head, q.tail = renumber(q.head), renumber(q.tail)
 	}
@@ -225,7 +232,7 @@ func (p *policy) admit(age uint16, cost int64) bool {
 		if v == none {
 			return true
 		}
-		if float64(age)*float64(cost) <= p.gate*float64(p.idle(v))*float64(p.meta.weight(v)) {
+		if float64(age)*float64(cost) <= p.gate*float64(p.idle(v))*float64(p.weight(v)) {
 			return true
 		}
 		p.moveGate(gateDrift)
@@ -244,14 +251,15 @@ func (p *policy) spare(q *queue) bool {
 	if i == none {
 		return false
 	}
-	hits := p.meta.hits(i)
+	sl := p.slots.at(i)
+	hits := sl.hits()
 	if hits == 0 {
 		return false
 	}
 	if p.stamp[i]&onTrial != 0 {
 		p.moveGate(3 * gateStep)
 	}
-	p.meta.setHits(i, hits-1)
+	sl.setHits(hits - 1)
 	p.unlink(q, i)
 	p.push(q, i, p.stamp[i]&inMain)
 	return true
@@ -290,7 +298,7 @@ func (p *policy) push(q *queue, i uint32, flags stamp) {
 	}
 	q.head = i
 	q.len++
-	q.cost += int64(p.meta.weight(i))
+	q.cost += int64(p.weight(i))
 }
 
 func (p *policy) unlink(q *queue, i uint32) {
@@ -306,5 +314,5 @@ func (p *policy) unlink(q *queue, i uint32) {
 		p.links[l.next].prev = l.prev
 	}
 	q.len--
-	q.cost -= int64(p.meta.weight(i))
+	q.cost -= int64(p.weight(i))
 }

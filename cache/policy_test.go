@@ -4,32 +4,34 @@ import (
 	"fmt"
 	"math/rand"
 	"testing"
+	"unsafe"
 )
 
-// entries is what a policy needs to know, kept in plain columns.
-type entries struct {
-	hashes  []uint32
-	counts  []uint8
-	weights []uint32
+// A bench is a policy over slots that hold nothing but their headers.
+type bench struct {
+	*policy
+	slots []header
 }
 
-func (m *entries) hash(i uint32) uint32       { return m.hashes[i] }
-func (m *entries) hits(i uint32) uint8        { return m.counts[i] }
-func (m *entries) setHits(i uint32, n uint8)  { m.counts[i] = n }
-func (m *entries) foresee(i, _ uint32) uint32 { return m.hash(i) }
-func (m *entries) weight(i uint32) uint32 {
-	if m.weights == nil {
-		return 1
+func newBench(slots int, weighted bool) *bench {
+	b := &bench{policy: &policy{}, slots: make([]header, slots)}
+	var costs []uint32
+	if weighted {
+		b.base, costs = 1, make([]uint32, slots)
 	}
-	return m.weights[i]
+	b.reset()
+	b.move(nil, slots, headers{unsafe.Pointer(&b.slots[0]), unsafe.Sizeof(header{})}, costs)
+	return b
 }
 
-func newPolicy(meta slotMeta, slots int) *policy {
-	p := &policy{meta: meta}
-	p.reset()
-	p.move(nil, slots)
-	return p
+// put gives slot i another entry.
+func (b *bench) put(i, hash uint32) {
+	b.slots[i].head.Store(uint64(hash))
+	b.slots[i].meta.Store(0)
+	b.add(i)
 }
+
+func (b *bench) setHits(i uint32, n uint64) { b.slots[i].meta.Store(n) }
 
 // checkPolicy walks both queues of p and compares them with the slots in use.
 func checkPolicy(t *testing.T, p *policy, used map[uint32]bool) {
@@ -49,7 +51,7 @@ func checkPolicy(t *testing.T, p *policy, used map[uint32]bool) {
 				t.Fatalf("slot %d: the stamp names the other queue", i)
 			}
 			seen[i], prev = true, i
-			cost += int64(p.meta.weight(i))
+			cost += int64(p.weight(i))
 			n++
 		}
 		if q.tail != prev || q.len != n || q.cost != cost {
@@ -68,52 +70,54 @@ func TestPolicyRandomOperations(t *testing.T) {
 	for seed := range int64(30) {
 		r := rand.New(rand.NewSource(seed))
 		n := 1 + r.Intn(60)
-		m := &entries{hashes: make([]uint32, n), counts: make([]uint8, n), weights: make([]uint32, n)}
-		p := newPolicy(m, n)
+		b := newBench(n, true)
 		used := map[uint32]bool{}
 		for range 4000 {
 			i := uint32(r.Intn(n))
 			switch op := r.Intn(100); {
 			case op < 60 && !used[i]:
-				m.hashes[i], m.counts[i], m.weights[i] = uint32(r.Intn(3*n))*2654435769, 0, uint32(1+r.Intn(9))
 				used[i] = true
-				p.add(i)
+				b.costs[i] = uint32(r.Intn(9))
+				b.put(i, uint32(r.Intn(3*n))*2654435769)
 			case op < 60:
-				m.counts[i] = min(3, m.counts[i]+1)
+				b.setHits(i, min(3, b.slots[i].hits()+1))
 			case op < 80:
-				v, ok := p.victim()
-				if ok != (len(used) > 0) || ok && !used[v] {
-					t.Fatalf("victim %d %v of %d", v, ok, len(used))
+				v, next := b.victim()
+				if (v != none) != (len(used) > 0) || v != none && !used[v] {
+					t.Fatalf("victim %d of %d", v, len(used))
 				}
 				delete(used, v)
+				if next != none && !used[next] {
+					t.Fatalf("%d, which is not there, follows %d", next, v)
+				}
 			case op < 94 && used[i]:
-				p.remove(i)
+				b.remove(i)
 				delete(used, i)
 			case op < 98 && used[i]:
-				c := uint32(1 + r.Intn(9))
-				p.recost(i, m.weights[i], c)
-				m.weights[i] = c
+				before := b.weight(i)
+				b.costs[i] = uint32(r.Intn(9))
+				b.recost(i, before, b.weight(i))
 			case op == 98:
 				// Compaction in a random order.
 				moved := make([]uint32, n)
-				old := *m
-				*m = entries{hashes: make([]uint32, n), counts: make([]uint8, n), weights: make([]uint32, n)}
+				next := newBench(n, true)
 				now := map[uint32]bool{}
 				perm := r.Perm(n)
 				for i := range used {
 					j := uint32(perm[i])
 					moved[i] = j + 1
-					m.hashes[j], m.counts[j], m.weights[j] = old.hashes[i], old.counts[i], old.weights[i]
+					next.slots[j].head.Store(b.slots[i].head.Load())
+					next.slots[j].meta.Store(b.slots[i].meta.Load())
+					next.costs[j] = b.costs[i]
 					now[j] = true
 				}
-				p.move(moved, n)
-				used = now
+				b.move(moved, n, next.policy.slots, next.costs)
+				b.slots, used = next.slots, now
 			case op == 99 && r.Intn(20) == 0:
-				p.reset()
-				p.move(nil, n)
+				b = newBench(n, true)
 				used = map[uint32]bool{}
 			}
-			checkPolicy(t, p, used)
+			checkPolicy(t, b.policy, used)
 		}
 	}
 }
@@ -122,25 +126,23 @@ func TestPolicyRandomOperations(t *testing.T) {
 // room for a younger one, or when the entry before it in small was hit and it was not.
 func TestPolicyNewcomerResidency(t *testing.T) {
 	for _, n := range []int{2, 16, 1000} {
-		m := &entries{hashes: make([]uint32, n), counts: make([]uint8, n)}
-		p := newPolicy(m, n)
+		b := newBench(n, false)
 		r := rand.New(rand.NewSource(1))
 		i, last := uint32(0), none
 		for k := range 20 * n {
 			if k < n {
 				i = uint32(k)
 			} else {
-				i, _ = p.victim()
+				i, _ = b.victim()
 				if i == last {
 					t.Fatalf("n %d: the newcomer was evicted at once, add %d", n, k)
 				}
 			}
-			m.hashes[i], m.counts[i] = r.Uint32(), 0
-			p.add(i)
+			b.put(i, r.Uint32())
 			last = i
 			for range 3 {
-				if j := r.Intn(min(n, k+1)); p.stamp[j]&inMain != 0 {
-					m.counts[j] = 3
+				if j := r.Intn(min(n, k+1)); b.stamp[j]&inMain != 0 {
+					b.setHits(uint32(j), 3)
 				}
 			}
 		}
@@ -150,39 +152,36 @@ func TestPolicyNewcomerResidency(t *testing.T) {
 // A victim looks at few entries even if every reader is hitting everything.
 func TestPolicyBoundedSweep(t *testing.T) {
 	const n = 10_000
-	m := &countingEntries{entries: entries{hashes: make([]uint32, n), counts: make([]uint8, n)}}
-	p := newPolicy(m, n)
+	b := newBench(n, false)
 	for i := range uint32(n) {
-		m.counts[i] = 3
-		p.add(i)
+		b.put(i, i*2654435769)
+		b.setHits(i, 3)
+	}
+	sum := func() (hits uint64) {
+		for i := range b.slots {
+			hits += b.slots[i].hits()
+		}
+		return hits
 	}
 	for range 100 {
-		m.looks = 0
-		if _, ok := p.victim(); !ok || m.looks > maxSpared {
-			t.Fatalf("%v after %d looks", ok, m.looks)
+		before := sum()
+		i, _ := b.victim()
+		if i == none || before-sum() > maxSpared {
+			t.Fatalf("%d after %d looks", i, before-sum())
 		}
+		b.setHits(i, 0)
 	}
 }
-
-type countingEntries struct {
-	entries
-	looks int
-}
-
-func (m *countingEntries) hits(i uint32) uint8 { m.looks++; return m.entries.hits(i) }
 
 func TestPolicyAllocates(t *testing.T) {
-	p, step := steady(1000)
-	if n := testing.AllocsPerRun(10_000, step); n != 0 {
+	if n := testing.AllocsPerRun(10_000, steady(1000)); n != 0 {
 		t.Fatalf("%v allocations", n)
 	}
-	_ = p
 }
 
-// steady returns a full policy and a step that evicts and adds.
-func steady(n int) (*policy, func()) {
-	m := &entries{hashes: make([]uint32, n), counts: make([]uint8, n)}
-	p := newPolicy(m, n)
+// steady fills a policy and returns a step that evicts and adds.
+func steady(n int) (step func()) {
+	b := newBench(n, false)
 	z := rand.NewZipf(rand.New(rand.NewSource(1)), 1.01, 1, uint64(20*n))
 	keys := make([]uint32, 1<<20)
 	for i := range keys {
@@ -190,30 +189,26 @@ func steady(n int) (*policy, func()) {
 	}
 	k := 0
 	for i := range uint32(n) {
-		m.hashes[i] = keys[k]
+		b.put(i, keys[k])
 		k++
-		p.add(i)
 	}
-	step := func() {
-		i, _ := p.victim()
+	step = func() {
+		i, _ := b.victim()
 		k++
-		m.hashes[i], m.counts[i] = keys[k&(1<<20-1)], 0
-		p.add(i)
+		b.put(i, keys[k&(1<<20-1)])
 		j := keys[(k*7)&(1<<20-1)] % uint32(n) // a hit somewhere
-		if m.counts[j] < 3 {
-			m.counts[j]++
-		}
+		b.setHits(j, min(3, b.slots[j].hits()+1))
 	}
 	for range 4 * n {
 		step()
 	}
-	return p, step
+	return step
 }
 
 func BenchmarkPolicyAddVictim(b *testing.B) {
 	for _, n := range []int{16, 1000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			_, step := steady(n)
+			step := steady(n)
 			b.ReportAllocs()
 			for b.Loop() {
 				step()

@@ -41,9 +41,9 @@ func (e *engine[K, V]) replace(s *shard[K, V], i uint32, w *write[K, V]) bool {
 	sl := &b.slots[i]
 	head := sl.leave(stateBusy)
 	if e.costly {
-		before := s.weight(i)
+		before := s.policy.weight(i)
 		s.setCost(i, w.cost)
-		s.policy.recost(i, before, s.weight(i))
+		s.policy.recost(i, before, s.policy.weight(i))
 	}
 	reason := Replaced
 	if e.clock.passed(deadlineOf(sl.meta.Load())) {

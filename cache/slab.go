@@ -31,34 +31,13 @@ func (b *slab[K, V]) slot(i uint32) *slot[K, V] {
 	return &b.slots[i]
 }
 
-// The policy's view of a shard: see slotMeta.
-func (s *shard[K, V]) hash(i uint32) uint32 { return uint32(s.slab.Load().slots[i].head.Load()) }
-func (s *shard[K, V]) hits(i uint32) uint8 {
-	return uint8(s.slab.Load().slots[i].meta.Load() & hitsMask)
-}
-func (s *shard[K, V]) setHits(i uint32, n uint8) {
-	s.slab.Load().slots[i].setHits(uint64(n))
+func (b *slab[K, V]) headers() headers {
+	return headers{unsafe.Pointer(unsafe.SliceData(b.slots)), unsafe.Sizeof(slot[K, V]{})}
 }
 
-func (s *shard[K, V]) foresee(i, next uint32) uint32 {
-	b := s.slab.Load()
-	h := uint32(b.slots[i].head.Load())
-	prefetch(unsafe.Pointer(&b.buckets[homeOf(h, len(b.buckets))]))
-	if next != none {
-		prefetch(unsafe.Pointer(&b.slots[next]))
-	}
-	return h
-}
-
-// weight is one for all if only entries are bounded, and otherwise the bytes.
-func (s *shard[K, V]) weight(i uint32) uint32 {
-	if s.base == 0 {
-		return 1
-	}
-	if b := s.slab.Load(); b.cost != nil {
-		return s.base + b.cost[i]
-	}
-	return s.base
+// prefetch has the bucket of slot i fetched.
+func (b *slab[K, V]) prefetch(i uint32) {
+	prefetch(unsafe.Pointer(&b.buckets[homeOf(b.slots[i].hash(), len(b.buckets))]))
 }
 
 // slotOverhead is about what an entry costs in the index and the columns.
@@ -155,7 +134,7 @@ func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 		s.made++
 		moved[i] = s.made
 	}
-	s.policy.move(moved, slots)
+	s.policy.move(moved, slots, b.headers(), b.cost)
 	s.slab.Store(b)
 }
 

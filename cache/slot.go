@@ -3,6 +3,7 @@ package cache
 import (
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 )
 
 // A slot holds one entry. It is read without a lock and written under the lock of
@@ -37,11 +38,24 @@ import (
 // A version has 30 bits: a reader would have to sleep through a multiple of 2^30
 // changes of one slot, between two loads, to be deceived.
 type slot[K comparable, V any] struct {
+	header
+	key cell[K]
+	val cell[V]
+}
+
+// A header is what of a slot does not depend on the types of key and value.
+type header struct {
 	head atomic.Uint64 // version 30 | state 2 | hash 32
 	meta atomic.Uint64 // deadline 44 | generation 18 | hits 2
-	key  cell[K]
-	val  cell[V]
 }
+
+// headers finds the headers of the slots of a slab.
+type headers struct {
+	first unsafe.Pointer // slot 0
+	size  uintptr        // of a slot
+}
+
+func (h headers) at(i uint32) *header { return (*header)(unsafe.Add(h.first, uintptr(i)*h.size)) }
 
 const (
 	stateFree  uint64 = iota << 32 // holds no entry
@@ -62,7 +76,7 @@ func deadlineOf(meta uint64) instant { return int64(meta >> deadlineShift) }
 
 // hit records an access in the slot's counter, which saturates at three: from
 // then on the reads of a hot entry write nothing. A lost race loses one count.
-func (s *slot[K, V]) hit(meta uint64) {
+func (s *header) hit(meta uint64) {
 	if meta&hitsMask != hitsMask {
 		s.meta.CompareAndSwap(meta, meta+1)
 	}
@@ -76,7 +90,7 @@ const generationMask = 1<<deadlineShift - 1 - hitsMask
 
 // renew gives the entry a deadline and counts the write as an access. The slot must
 // be busy; readers, and the policy, may count meanwhile.
-func (s *slot[K, V]) renew(d instant) {
+func (s *header) renew(d instant) {
 	for {
 		m := s.meta.Load()
 		next := uint64(d)<<deadlineShift | (m+generation)&generationMask | min(m&hitsMask+1, hitsMask)
@@ -87,17 +101,20 @@ func (s *slot[K, V]) renew(d instant) {
 }
 
 // reset gives a new entry its deadline, and no hits yet. The shard's lock must be held.
-func (s *slot[K, V]) reset(d instant) {
+func (s *header) reset(d instant) {
 	s.meta.Store(uint64(d)<<deadlineShift | (s.meta.Load()+generation)&generationMask)
 }
 
 // A free slot keeps the number of the next one in the place of the deadline. A reader
 // that was slow to count its hit does not change it: see generation.
-func (s *slot[K, V]) nextFree() uint32     { return uint32(s.meta.Load() >> deadlineShift) }
-func (s *slot[K, V]) setNextFree(i uint32) { s.reset(instant(i)) }
+func (s *header) nextFree() uint32     { return uint32(s.meta.Load() >> deadlineShift) }
+func (s *header) setNextFree(i uint32) { s.reset(instant(i)) }
+
+func (s *header) hash() uint32 { return uint32(s.head.Load()) }
+func (s *header) hits() uint64 { return s.meta.Load() & hitsMask }
 
 // setHits lowers the counter, for the policy. A hit that comes between is kept.
-func (s *slot[K, V]) setHits(n uint64) {
+func (s *header) setHits(n uint64) {
 	for {
 		m := s.meta.Load()
 		if s.meta.CompareAndSwap(m, m&^hitsMask|n) {
@@ -107,17 +124,17 @@ func (s *slot[K, V]) setHits(n uint64) {
 }
 
 // take makes a slot that is live under this head busy, and reports whether it was.
-func (s *slot[K, V]) take(head uint64) bool {
+func (s *header) take(head uint64) bool {
 	return s.head.CompareAndSwap(head, head+(stateBusy-stateLive))
 }
 
 // give ends what take began.
-func (s *slot[K, V]) give(head uint64) { s.head.Store(head + versionStep) }
+func (s *header) give(head uint64) { s.head.Store(head + versionStep) }
 
 // leave takes the slot out of the state live, as it is found, into the given one, and
 // returns the head that it had. The shard's lock must be held; others may be
 // replacing the value, and are waited for.
-func (s *slot[K, V]) leave(state uint64) (head uint64) {
+func (s *header) leave(state uint64) (head uint64) {
 	for tries := 0; ; tries++ {
 		head = s.head.Load()
 		if head&stateMask == stateLive && s.leaveAs(head, state) {
@@ -128,12 +145,12 @@ func (s *slot[K, V]) leave(state uint64) (head uint64) {
 }
 
 // leaveAs does so if the slot is still live under this head, and reports whether it was.
-func (s *slot[K, V]) leaveAs(head, state uint64) bool {
+func (s *header) leaveAs(head, state uint64) bool {
 	return s.head.CompareAndSwap(head, head+(state-stateLive))
 }
 
 // publish makes a free slot live, with the words that were stored in it.
-func (s *slot[K, V]) publish(h uint32) {
+func (s *header) publish(h uint32) {
 	s.head.Store((s.head.Load()&^(stateMask|hashMask) + versionStep) | stateLive | uint64(h))
 }
 

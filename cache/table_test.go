@@ -91,7 +91,7 @@ func TestShardsShareNoCacheLine(t *testing.T) {
 	}
 	require.Zero(t, unsafe.Sizeof(s)%64)
 	require.Zero(t, unsafe.Offsetof(s.mu)%64)
-	require.Equal(t, unsafe.Offsetof(s.mu)+2*64, unsafe.Offsetof(s.policy)+unsafe.Offsetof(s.policy.meta), "what is written from what is read")
+	require.Equal(t, unsafe.Offsetof(s.mu)+2*64, unsafe.Offsetof(s.policy)+unsafe.Offsetof(s.policy.slots), "what is written from what is read")
 	require.Zero(t, unsafe.Offsetof(s.counts)%64)
 	require.LessOrEqual(t, unsafe.Offsetof(s.victim)+unsafe.Sizeof(s.victim), unsafe.Offsetof(s.counts)+64)
 }

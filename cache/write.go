@@ -208,9 +208,13 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 		return false
 	}
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
-		i, _ := s.policy.victim()
+		i, next := s.policy.victim()
 		s.victim = victim{s.policy.tick, s.policy.idle(i), true}
-		s.slab.Load().slots[i].leave(stateFree)
+		b := s.slab.Load()
+		b.slots[i].leave(stateFree)
+		if next != none {
+			b.prefetch(next)
+		}
 		e.remove(s, i, Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
