@@ -44,8 +44,12 @@ func commands() []command {
 }
 
 func run(args []string, out, progress io.Writer) error {
+	names := "all"
+	for _, c := range commands() {
+		names = c.name() + ", " + names
+	}
 	if len(args) == 0 {
-		return errors.New("want a command: throughput, memory, hits, bound, tail or all")
+		return fmt.Errorf("want a command: one of %s", names)
 	}
 	e := &env{out: out, progress: progress}
 	set := flag.NewFlagSet("versus "+args[0], flag.ContinueOnError)
@@ -59,8 +63,13 @@ func run(args []string, out, progress io.Writer) error {
 			c.flags(set)
 		}
 	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		fmt.Fprintf(progress, "Usage: versus COMMAND [flags]; COMMAND is one of %s; versus COMMAND -h lists its flags\n", names)
+		return flag.ErrHelp
+	}
 	if chosen == nil {
-		return fmt.Errorf("no command %q, want throughput, memory, hits, bound, tail or all", args[0])
+		return fmt.Errorf("no command %q, want one of %s", args[0], names)
 	}
 	if err := set.Parse(args[1:]); err != nil {
 		return err
