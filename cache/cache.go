@@ -56,7 +56,7 @@ type Cache[K comparable, V any] struct {
 	ofValue  sizer[V]
 	onRemove func(K, V, Reason)
 
-	loads      loads[K, V]
+	loads      *loads[K, V]
 	refused    atomic.Uint64
 	maxEntries atomic.Int64
 	maxBytes   atomic.Int64
@@ -69,10 +69,15 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	e := newEngine[K, V](config.MaxEntries, config.MaxBytes, config.Idle, config.Size != nil, config.OnRemove != nil)
+	loads, err := newLoads(&config)
+	if err != nil {
+		return nil, err
+	}
+	e := newEngine(&config)
 	c := &Cache[K, V]{
 		engine: e, ttl: config.TTL, idle: config.Idle, jitter: config.Jitter,
 		size: config.Size, ofKey: sizerOf[K](), ofValue: sizerOf[V](), onRemove: config.OnRemove,
+		loads: loads,
 	}
 	c.maxEntries.Store(int64(config.MaxEntries))
 	c.maxBytes.Store(config.MaxBytes)
@@ -254,7 +259,12 @@ func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 //
 // Sweep takes time in proportion to what has expired, and lets writers have a shard
 // after each few hundred entries.
-func (c *Cache[K, V]) Sweep() (removed int) { return c.engine.sweep(c.deliver) }
+func (c *Cache[K, V]) Sweep() (removed int) {
+	if c.loads.failures != nil {
+		c.loads.failures.Sweep()
+	}
+	return c.engine.sweep(c.deliver)
+}
 
 // Resize changes both bounds, as they are given to [New], and evicts what is over
 // them before it returns. Others may use the cache meanwhile; at no instant is
@@ -306,6 +316,8 @@ func costFor(bytes int64) int64 {
 }
 
 // frontBytes is what a Cache costs beside its engine.
+const semaphoreBytes = 112
+
 func frontBytes[K comparable, V any]() int64 {
-	return roundUp(int64(unsafe.Sizeof(Cache[K, V]{})), true)
+	return roundUp(int64(unsafe.Sizeof(Cache[K, V]{})), true) + roundUp(int64(unsafe.Sizeof(loads[K, V]{})), true) + semaphoreBytes
 }

@@ -29,6 +29,40 @@ type Config[K comparable, V any] struct {
 	// least zero and less than one.
 	Jitter float64
 
+	// MaxLoads is how many loads may run at a time. Further ones wait for their turn. Zero: 1,000.
+	MaxLoads int
+
+	// StaleFor is for how long after its end an entry is still returned by GetOrLoad, while it is
+	// loaded anew behind. Get does not return it. Zero: not at all.
+	StaleFor time.Duration
+
+	// StaleIfError is for how long after its end an entry is returned by GetOrLoad if it cannot be
+	// loaded anew. Zero: not at all.
+	StaleIfError time.Duration
+
+	// RefreshAhead is the fraction of TTL after which an entry that GetOrLoad returns is loaded anew
+	// behind. It must be at least zero and less than one. Zero: it is not before its end.
+	RefreshAhead float64
+
+	// RefreshTimeout ends a load that nobody waits for. Zero: one minute.
+	RefreshTimeout time.Duration
+
+	// NegativeTTL is for how long an error of a loader is returned to all who ask for the key,
+	// without a load. Zero: each asks anew. Set and Delete end it sooner.
+	NegativeTTL time.Duration
+
+	// NegativeIf says which errors NegativeTTL is for, as those that say that there is no such thing.
+	// Nil: all but panics. It is called with no lock held.
+	NegativeIf func(error) bool
+
+	// Backoff is for how long a key is not loaded after a load of it failed with any other error, and twice
+	// as long after each further failure, up to 64 times: its error, or an entry that StaleIfError
+	// allows, is returned meanwhile. Zero: each asks anew.
+	//
+	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, which is part
+	// of Bytes from the beginning; an error counts as its text and 256 bytes.
+	Backoff time.Duration
+
 	// Size returns how many bytes of the heap a key and its value hold beside their own
 	// words: the length of a string, the capacity of a slice times the size of an
 	// element, what a pointer points to. Nil: it is measured as [SizeOf] does,
@@ -53,10 +87,26 @@ func (c Config[K, V]) Validate() error {
 		return fmt.Errorf("cache: Config.Idle is %v, want zero or more", c.Idle)
 	case !(c.Jitter >= 0 && c.Jitter < 1):
 		return fmt.Errorf("cache: Config.Jitter is %v, want at least 0 and less than 1", c.Jitter)
+	case c.MaxLoads < 0:
+		return fmt.Errorf("cache: Config.MaxLoads is %d, want zero or more", c.MaxLoads)
+	case c.StaleFor < 0:
+		return fmt.Errorf("cache: Config.StaleFor is %v, want zero or more", c.StaleFor)
+	case c.StaleIfError < 0:
+		return fmt.Errorf("cache: Config.StaleIfError is %v, want zero or more", c.StaleIfError)
+	case !(c.RefreshAhead >= 0 && c.RefreshAhead < 1):
+		return fmt.Errorf("cache: Config.RefreshAhead is %v, want at least 0 and less than 1", c.RefreshAhead)
+	case c.RefreshAhead > 0 && c.TTL == 0:
+		return fmt.Errorf("cache: Config.RefreshAhead is %v of a TTL of 0, want a TTL", c.RefreshAhead)
+	case c.RefreshTimeout < 0:
+		return fmt.Errorf("cache: Config.RefreshTimeout is %v, want zero or more", c.RefreshTimeout)
+	case c.NegativeTTL < 0:
+		return fmt.Errorf("cache: Config.NegativeTTL is %v, want zero or more", c.NegativeTTL)
+	case c.Backoff < 0:
+		return fmt.Errorf("cache: Config.Backoff is %v, want zero or more", c.Backoff)
 	case c.MaxEntries < 0 || c.MaxBytes < 0:
 		return validateBounds("Config.", c.MaxEntries, c.MaxBytes, 0)
 	}
-	minimum := newEngine[K, V](c.MaxEntries, c.MaxBytes, c.Idle, c.Size != nil, false).minimum
+	minimum := newEngine(&c).minimum
 	return validateBounds("Config.", c.MaxEntries, c.MaxBytes, minimum)
 }
 

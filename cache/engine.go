@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 )
 
@@ -29,6 +28,7 @@ type engine[K comparable, V any] struct {
 	costly   bool    // entries may hold bytes outside their slot
 	weight   uint32  // of a slot with nothing outside it, in units of costUnit; zero: bytes are not bounded
 	idle     instant // how long an entry lives without being read; zero: that does not matter
+	keep     instant // how long after its deadline an entry is kept, for those who take it all the same
 
 	base    int64 // bytes of a cache without slots
 	minimum int64 // bytes of a cache with one slot: it has room for an entry of cost zero
@@ -91,30 +91,31 @@ const costUnit = 16
 // maxCost is the most that one entry may hold outside its slot.
 const maxCost = costUnit * math.MaxUint32
 
-func newEngine[K comparable, V any](maxEntries int, maxBytes int64, idle time.Duration, costly, notify bool) *engine[K, V] {
+func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 	e := &engine[K, V]{
 		clock:   newClock(),
 		hasher:  newHasher(reflect.TypeFor[K]()),
 		keyPlan: wordsOf(reflect.TypeFor[K]()),
 		valPlan: wordsOf(reflect.TypeFor[V]()),
-		notify:  notify,
+		notify:  c.OnRemove != nil,
+		keep:    max(int64(c.StaleFor), int64(c.StaleIfError)) >> instantShift,
 	}
-	if idle > 0 {
-		e.idle = max(1, int64(idle)>>instantShift)
+	if c.Idle > 0 {
+		e.idle = max(1, int64(c.Idle)>>instantShift)
 	}
 	e.pointers = e.keyPlan.hasPointers() || e.valPlan.hasPointers()
-	e.costly = costly || e.pointers
-	n := shardsFor(maxEntries, maxBytes)
+	e.costly = c.Size != nil || e.pointers
+	n := shardsFor(c.MaxEntries, c.MaxBytes)
 	e.mask = uint64(n - 1)
-	if maxBytes > 0 {
+	if c.MaxBytes > 0 {
 		e.weight = uint32(unsafe.Sizeof(slot[K, V]{})+slotOverhead) / costUnit
 	}
 	e.root.Store(e.newRoot())
 	e.base = roundUp(int64(unsafe.Sizeof(*e)), true) + roundUp(int64(n)*int64(unsafe.Sizeof(shard[K, V]{})), true) +
-		clockBytes + frontBytes[K, V]()
+		clockBytes + frontBytes[K, V]() + c.failureBound()
 	e.minimum = e.base + e.slabBytes(1)
-	e.entries.bound.Store(boundOf(int64(maxEntries)))
-	e.bytes.bound.Store(boundOf(maxBytes))
+	e.entries.bound.Store(boundOf(int64(c.MaxEntries)))
+	e.bytes.bound.Store(boundOf(c.MaxBytes))
 	e.bytes.used.Store(e.base)
 	return e
 }

@@ -54,7 +54,7 @@ const sweepBlocks = 32
 // sweep removes the expired entries of all shards, and hands those of one chunk at
 // a time to deliver, with no lock held.
 func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
-	now := e.clock.precise()
+	now := e.clock.precise() - e.keep
 	for i := range e.mask + 1 {
 		for more := true; more; {
 			var w write[K, V]

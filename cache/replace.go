@@ -31,15 +31,22 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	return fits
 }
 
-// replace gives the entry in slot i another value, if there is room for it. The shard's
-// lock must be held.
-func (e *engine[K, V]) replace(s *shard[K, V], i uint32, w *write[K, V]) bool {
-	if e.costly && !e.afford(w, w.cost-s.costOf(i)) {
-		return false
-	}
+// replace gives the entry another value, if there is room for it, and reports whether there was. The
+// shard's lock must be held. What a load brings gives way to a swap that comes between.
+func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bool {
+	i := f.at
 	b := s.slab.Load()
 	sl := &b.slots[i]
-	head := sl.leave(stateBusy)
+	head := f.head
+	if w.over == nil {
+		head = sl.leave(stateBusy)
+	} else if head&stateMask != stateLive || !sl.take(head) {
+		return true
+	}
+	if e.costly && !e.afford(w, w.cost-s.costOf(i)) {
+		sl.give(head)
+		return false
+	}
 	if e.costly {
 		before := s.policy.weight(i)
 		s.setCost(i, w.cost)

@@ -43,10 +43,19 @@ type Stats struct {
 	// turns over. If it is shorter than the TTL by much, the cache is small for what is asked of it.
 	LastVictimAge time.Duration
 
-	Loads      uint64 // loads begun by GetOrLoad
-	LoadErrors uint64 // of those, the ones that returned an error, panicked or ended their goroutine
+	Loads      uint64 // calls of loaders begun
+	LoadErrors uint64 // keys for which one returned an error, panicked or ended its goroutine
+	Refreshes  uint64 // of the loads, those that began with nobody waiting
 	Loading    int    // loads under way
-	Waiting    int    // callers of GetOrLoad that wait for them
+	Queued     int    // loads that wait for their turn
+	Waiting    int    // callers that wait for a load
+
+	StaleHits    uint64 // of the hits, those that returned an expired value while it was loaded anew
+	StaleOnError uint64 // reads that returned an expired value because a load failed
+	NegativeHits uint64 // reads that returned an error that was remembered
+
+	// A time that half of the loads, nine of ten, and 99 of 100 did not exceed, told to a quarter.
+	LoadP50, LoadP90, LoadP99 time.Duration
 
 	Entries    int   // as Len
 	MaxEntries int   // zero: not bounded

@@ -10,6 +10,8 @@ type write[K comparable, V any] struct {
 	hard     instant
 	cost     int64 // bytes outside the slot, a multiple of costUnit
 
+	over *seen[V] // what a load may replace, beside what has expired; nil: anything
+
 	credit  credit
 	vacant  uint32 // a slot of the locked shard that was emptied for this, + 1
 	removed []removal[K, V]
@@ -68,9 +70,13 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	s.policy.ghosts.prefetch(uint32(w.hash))
 	var old cell[V]
 	f, present := e.find(s, uint32(w.hash), &w.key, &old)
+	if present && e.superseded(w, f, &old) {
+		s.mu.Unlock()
+		return true
+	}
 	for n := 0; ; n++ {
 		if present {
-			stored = e.replace(s, f.at, w)
+			stored = e.replace(s, f, w)
 		} else {
 			stored = e.insert(s, w)
 		}
@@ -91,6 +97,15 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	return stored
 }
 
+// superseded reports whether a load must not replace the entry that was found: it is not the one
+// that was there when the load began, and has not expired.
+func (e *engine[K, V]) superseded(w *write[K, V], f found[K, V], now *cell[V]) bool {
+	if w.over == nil || e.clock.passed(deadlineOf(f.meta)) {
+		return false
+	}
+	return !w.over.ok || w.over.head != f.head || !e.identical(&w.over.val, now)
+}
+
 // spares reports whether s holds so little that its writers take from others.
 func (e *engine[K, V]) spares(s *shard[K, V]) bool {
 	return e.mask != 0 && 2*int64(s.policy.live())*int64(e.mask+1) < e.entries.used.Load()
@@ -103,7 +118,7 @@ func (e *engine[K, V]) collected(w *write[K, V]) bool {
 	defer e.release(s, w)
 	var old cell[V]
 	if f, ok := e.find(s, uint32(w.hash), &w.key, &old); ok {
-		return e.replace(s, f.at, w)
+		return e.superseded(w, f, &old) || e.replace(s, f, w)
 	}
 	return e.insert(s, w)
 }
@@ -207,7 +222,7 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	if s.policy.live() == 0 {
 		return false
 	}
-	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now(), expireBlocks) == 0 {
+	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now()-e.keep, expireBlocks) == 0 {
 		i, next := s.policy.victim()
 		s.victim = victim{s.policy.tick, s.policy.idle(i), true}
 		b := s.slab.Load()
@@ -227,7 +242,7 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 // evicts one that is not.
 const expireBlocks = 32
 
-// expire removes expired entries from at most so many blocks, and returns how many.
+// expire removes the entries whose deadline is now or earlier from at most so many blocks, and returns how many.
 func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, blocks int) (removed int) {
 	b := s.slab.Load()
 	for range blocks {
