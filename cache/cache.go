@@ -63,6 +63,9 @@ type Cache[K comparable, V any] struct {
 	ofValue  sizer[V]
 	onRemove func(K, V, Reason)
 
+	keyCodec   Codec[K]
+	valueCodec Codec[V]
+
 	loads      *loads[K, V]
 	refused    atomic.Uint64
 	maxEntries atomic.Int64
@@ -84,7 +87,13 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 	c := &Cache[K, V]{
 		engine: e, ttl: config.TTL, idle: config.Idle, jitter: config.Jitter,
 		size: config.Size, ofKey: sizerOf[K](), ofValue: sizerOf[V](), onRemove: config.OnRemove,
-		loads: loads,
+		loads: loads, keyCodec: config.KeyCodec, valueCodec: config.ValueCodec,
+	}
+	if c.keyCodec == nil {
+		c.keyCodec = codecOf[K]()
+	}
+	if c.valueCodec == nil {
+		c.valueCodec = codecOf[V]()
 	}
 	c.maxEntries.Store(int64(config.MaxEntries))
 	c.maxBytes.Store(config.MaxBytes)
@@ -183,7 +192,11 @@ func (c *Cache[K, V]) put(w *write[K, V]) bool {
 		return true
 	}
 	c.refused.Add(1)
-	c.engine.delete(w, Replaced, nil)
+	if w.over == nil {
+		c.engine.delete(w, Replaced, nil)
+	} else if w.over.ok { // a load takes out no other value than the one it was to replace
+		c.engine.delete(w, Replaced, &w.over.val)
+	}
 	if c.onRemove != nil {
 		w.removed = append(w.removed, removal[K, V]{w.key, w.val, Refused})
 	}

@@ -70,6 +70,11 @@ type Config[K comparable, V any] struct {
 	// A negative size counts as zero.
 	Size func(key K, value V) int64
 
+	// KeyCodec and ValueCodec say how WriteTo encodes. Nil: strings and slices of bytes as they are, what has a fixed
+	// size in binary, what implements [encoding.BinaryMarshaler] and its counterpart as that says, and all else as JSON.
+	KeyCodec   Codec[K]
+	ValueCodec Codec[V]
+
 	// OnRemove is called for each entry that leaves the cache and for each value that
 	// is refused, on the goroutine whose call was the cause, before that call returns and
 	// after the entry is gone. It is called with no lock held and may use the cache. Calls of one

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 type loads[K comparable, V any] struct {
 	loadConfig
 
-	// mu guards current, and the waiters of each flight. It is held while a result is
+	// mu guards current, and what each flight says it does. It is held while a result is
 	// stored, so it comes before the engine's locks; no code of the user's runs under it.
 	mu      sync.Mutex
 	current map[K]*loading[V] // the load whose result may be stored, by key
@@ -88,10 +89,29 @@ func (c *Config[K, V]) failureBound() int64 {
 
 // A flight is one call of a loader.
 type flight struct {
-	cancel  context.CancelFunc
-	waiters int  // of all its keys
-	behind  bool // a refresh: it goes on with nobody waiting
-	done    chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+	behind bool // a refresh: it goes on with nobody waiting
+
+	// loads.mu guards these.
+	waiters int       // of all its keys
+	awaits  []*flight // those that its loader waits for
+	ahead   func()    // lets it go first; nil unless it waits for its turn
+	excused bool      // it needs no turn: a loader waits for it, which has one
+}
+
+// leadsTo reports whether f waits for g, itself or through others.
+func (f *flight) leadsTo(g *flight) bool {
+	return f == g || slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g) })
+}
+
+// aboard is the key under which the ctx of a loader has its flight, for each cache one of its own.
+type aboard struct{ loads any }
+
+// aboard returns the flight whose loader calls with this ctx; nil: it is no loader.
+func (ls *loads[K, V]) aboard(ctx context.Context) *flight {
+	f, _ := ctx.Value(aboard{ls}).(*flight)
+	return f
 }
 
 // A loading is one key of a flight. What it holds but the flight is set when that is done.
@@ -111,24 +131,30 @@ type seen[V any] struct {
 }
 
 // join returns the load of key that is under way, or begins one. It returns no load
-// but the value if that came just now.
-func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, l *loading[V]) {
+// but the value if that came just now, or an error if who asks would wait for itself.
+func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, l *loading[V], err error) {
 	ls := c.loads
+	from := ls.aboard(ctx)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if v, ok := c.Peek(key); ok {
-		return v, nil
+		return v, nil, nil
 	}
 	l = ls.current[key]
-	if l == nil || l.waiters == 0 && !l.behind { // a load that nobody waits for was told to give up
+	if l == nil || l.abandoned() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		l = ls.register(key, cancel)
 		ls.queued.Add(1)
 		go fly(ctx, weak.Make(c), ls, key, load, l, nil)
+	} else if from != nil && l.leadsTo(from) {
+		return v, nil, ErrLoadCycle
 	}
-	ls.board(l.flight)
-	return v, l
+	ls.board(l.flight, from)
+	return v, l, nil
 }
+
+// abandoned reports whether f was told to give up, because nobody waits for it.
+func (f *flight) abandoned() bool { return f.waiters == 0 && !f.behind }
 
 // register makes a load of key the current one. ls.mu must be held.
 func (ls *loads[K, V]) register(key K, cancel context.CancelFunc) *loading[V] {
@@ -147,27 +173,62 @@ func (ls *loads[K, V]) enter(key K, l *loading[V]) {
 	}
 }
 
-// board counts one who waits for f. ls.mu must be held.
-func (ls *loads[K, V]) board(f *flight) {
+// board counts one who waits for f: the loader of from, if that is not nil. A loader has its turn, and who
+// waits for a turn must not hold one; so what a loader waits for needs none. ls.mu must be held.
+func (ls *loads[K, V]) board(f, from *flight) {
 	f.waiters++
 	ls.waiting.Add(1)
+	if from != nil {
+		from.awaits = append(from.awaits, f)
+		f.excused = true
+		if f.ahead != nil {
+			f.ahead()
+		}
+	}
 }
 
 // leave is called by one who does not wait for f any more.
-func (ls *loads[K, V]) leave(f *flight) {
+func (ls *loads[K, V]) leave(f, from *flight) {
 	ls.waiting.Add(-1)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if f.waiters--; f.waiters == 0 && !f.behind {
+	if f.waiters--; f.abandoned() {
 		f.cancel()
 	}
+	if from != nil {
+		at := slices.Index(from.awaits, f)
+		from.awaits = slices.Delete(from.awaits, at, at+1)
+	}
+}
+
+// turn waits for the turn of f, and reports whether it took one.
+func (ls *loads[K, V]) turn(ctx context.Context, f *flight) (taken bool, err error) {
+	if f.behind {
+		return true, nil // before it began
+	}
+	defer ls.queued.Add(-1)
+	ls.mu.Lock()
+	if f.excused || ls.turns.TryAcquire(1) {
+		defer ls.mu.Unlock()
+		return !f.excused, ctx.Err()
+	}
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	f.ahead = stop
+	ls.mu.Unlock()
+
+	err = ls.turns.Acquire(wait, 1)
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	f.ahead = nil
+	return err == nil, ctx.Err()
 }
 
 // fly waits for its turn, calls the loader, and stores what that returns unless it was superseded. It holds no
 // pointer to the cache while the loader runs. A refresh has its turn already.
 func fly[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V]], ls *loads[K, V], key K, load loader[K, V], l *loading[V], old *seen[V]) {
 	var ttl time.Duration
-	ls.run(ctx, l.flight, func() {
+	ls.run(ctx, l.flight, func(ctx context.Context) {
 		v, life, err := load.call(ctx, key, ls.ttl)
 		l.val, l.err, ttl = v, err, life
 	}, func(p *LoadPanic, ran bool) {
@@ -186,37 +247,53 @@ func (l *loading[V]) end(ctx context.Context, p *LoadPanic, ran bool) {
 
 // run calls fn when it is its turn, counts and times that, and then calls end, with the panic of fn and
 // whether it ran at all, and tells those who wait.
-func (ls *loads[K, V]) run(ctx context.Context, f *flight, fn func(), end func(p *LoadPanic, ran bool)) {
-	var p *LoadPanic
-	if !f.behind {
-		err := ls.turns.Acquire(ctx, 1)
-		ls.queued.Add(-1)
-		if err != nil {
-			defer close(f.done)
-			end(nil, false)
-			return
-		}
+func (ls *loads[K, V]) run(ctx context.Context, f *flight, fn func(ctx context.Context), end func(p *LoadPanic, ran bool)) {
+	defer close(f.done)
+	defer f.cancel()
+	taken, err := ls.turn(ctx, f)
+	if taken {
+		defer ls.turns.Release(1)
+	}
+	if err != nil {
+		end(nil, false)
+		return
 	}
 	ls.begun.Add(1)
 	ls.running.Add(1)
 	began := time.Now()
 	defer func() {
+		var p *LoadPanic
 		if v := recover(); v != nil {
 			p = &LoadPanic{v, debug.Stack()}
 		}
 		ls.times.add(time.Since(began))
-		ls.turns.Release(1)
 		ls.running.Add(-1)
-		defer close(f.done)
-		defer f.cancel()
 		end(p, true)
 	}()
-	fn()
+	fn(context.WithValue(ctx, aboard{ls}, f))
 }
 
 // land stores the result of one key, or remembers its failure, unless something superseded the load meanwhile.
-// A c of nil was collected meanwhile.
+// A c of nil was collected meanwhile. If a function of the Config panics or ends the goroutine here, that counts as
+// if the loader had.
 func land[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K, V], key K, ttl time.Duration, l *loading[V], old *seen[V]) {
+	landed := false
+	defer func() {
+		if landed {
+			return
+		}
+		l.err = ErrLoaderExited
+		if v := recover(); v != nil {
+			l.panicked = &LoadPanic{v, debug.Stack()}
+		}
+		ls.failed.Add(1)
+		ls.finish(key, l, func() {})
+	}()
+	settle(ctx, c, ls, key, ttl, l, old)
+	landed = true
+}
+
+func settle[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K, V], key K, ttl time.Duration, l *loading[V], old *seen[V]) {
 	if l.err != nil || l.panicked != nil {
 		if l.ran {
 			ls.failed.Add(1)
@@ -229,7 +306,7 @@ func land[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K,
 		})
 		return
 	}
-	if c == nil || ttl < 0 {
+	if c == nil {
 		ls.finish(key, l, func() {})
 		return
 	}
@@ -237,10 +314,14 @@ func land[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K,
 	if old == nil {
 		w.over = new(seen[V])
 	}
-	c.prepare(&w, ttl)
+	c.prepare(&w, max(ttl, 0))
 	ls.finish(key, l, func() {
 		ls.forget(key)
-		c.put(&w)
+		if ttl >= 0 {
+			c.put(&w)
+		} else if old != nil { // the source does not want the old one kept either
+			c.engine.delete(&w, Deleted, &old.val)
+		}
 	})
 	if w.removed != nil {
 		c.deliver(w.removed)
@@ -253,8 +334,8 @@ func (ls *loads[K, V]) finish(key K, l *loading[V], store func()) {
 	defer ls.mu.Unlock()
 	if ls.current[key] == l {
 		delete(ls.current, key)
-		ls.pending.Store(int64(len(ls.current)))
 		store()
+		ls.pending.Store(int64(len(ls.current))) // who writes from here on comes after the load
 	}
 }
 
@@ -266,23 +347,22 @@ func (ls *loads[K, V]) supersede(key K) {
 }
 
 func (ls *loads[K, V]) supersedeSlow(key K) {
-	ls.forget(key)
-	if ls.pending.Load() == 0 {
-		return
+	if ls.pending.Load() != 0 {
+		ls.mu.Lock()
+		delete(ls.current, key)
+		ls.pending.Store(int64(len(ls.current)))
+		ls.mu.Unlock()
 	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	delete(ls.current, key)
-	ls.pending.Store(int64(len(ls.current)))
+	ls.forget(key) // last, or a load that failed meanwhile would be remembered
 }
 
 // supersedeAll does so for all keys.
 func (ls *loads[K, V]) supersedeAll() {
+	ls.mu.Lock()
+	clear(ls.current)
+	ls.pending.Store(0)
+	ls.mu.Unlock()
 	if ls.failures != nil {
 		ls.failures.Clear()
 	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	clear(ls.current)
-	ls.pending.Store(0)
 }

@@ -11,6 +11,10 @@ import (
 // with runtime.Goexit, as t.FailNow does.
 var ErrLoaderExited = errors.New("cache: the loader called runtime.Goexit")
 
+// ErrLoadCycle is returned by [Cache.GetOrLoad] to a loader that asks, with the ctx that it was given, for what waits for that
+// loader itself: its own key, or one whose loader waits for it.
+var ErrLoadCycle = errors.New("cache: the loader would wait for itself")
+
 // A LoadPanic is what [Cache.GetOrLoad] panics with, in every caller that waits, when
 // the loader panicked.
 type LoadPanic struct {
@@ -35,7 +39,8 @@ func (p *LoadPanic) Unwrap() error {
 //
 // Each caller stops waiting when its own ctx ends, and gets the cause of that. The ctx of
 // load has the values of the ctx of whoever came first, and ends when nobody waits any more.
-// load runs in a goroutine of its own, when fewer than [Config.MaxLoads] do.
+// load runs in a goroutine of its own, when fewer than [Config.MaxLoads] do. It may load other keys: with the ctx that it
+// was given these need no turn of their own, and none waits for itself, see [ErrLoadCycle].
 //
 // An error of load is returned to all who wait for it and is not kept, unless [Config.NegativeTTL]
 // or [Config.Backoff] say so: the next caller loads again. If load panics, every caller that waits
@@ -121,9 +126,9 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 		var none V
 		return none, context.Cause(ctx)
 	}
-	v, l := c.join(ctx, key, load)
+	v, l, err := c.join(ctx, key, load)
 	if l == nil {
-		return v, nil
+		return v, err
 	}
 	if !c.wait(ctx, l) {
 		return v, context.Cause(ctx)
@@ -140,12 +145,17 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 
 // wait waits for l, and reports whether it was done before ctx.
 func (c *Cache[K, V]) wait(ctx context.Context, l *loading[V]) bool {
+	from := c.loads.aboard(ctx)
 	select {
 	case <-l.done:
-		c.loads.waiting.Add(-1)
+		if from == nil {
+			c.loads.waiting.Add(-1)
+		} else {
+			c.loads.leave(l.flight, from)
+		}
 		return true
 	case <-ctx.Done():
-		c.loads.leave(l.flight)
+		c.loads.leave(l.flight, from)
 		return false
 	}
 }

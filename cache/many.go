@@ -94,6 +94,7 @@ func (c *Cache[K, V]) GetOrLoadMany(ctx context.Context, keys []K, load func(con
 // wait for, by number. A value that came just now it writes to results.
 func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, results []Result[V], load func(context.Context, []K) (map[K]V, error)) map[int]*loading[V] {
 	ls := c.loads
+	from := ls.aboard(ctx)
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	waits := make(map[int]*loading[V], len(todo))
@@ -107,20 +108,21 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 			continue
 		}
 		l := ls.current[key]
-		if l == nil || l.waiters == 0 && !l.behind {
+		if l == nil || l.abandoned() {
 			if f == nil {
 				f = &flight{done: make(chan struct{})}
 			}
 			l = &loading[V]{flight: f, err: ErrLoaderExited}
 			ls.enter(key, l)
 			asked, mine = append(asked, key), append(mine, l)
-			f.waiters++ // not cancelled before all of its keys are boarded
+		} else if from != nil && l.leadsTo(from) {
+			results[i].Err = ErrLoadCycle
+			continue
 		}
-		ls.board(l.flight)
+		ls.board(l.flight, from)
 		waits[i] = l
 	}
 	if f != nil {
-		f.waiters -= len(asked)
 		loadCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		f.cancel = cancel
 		ls.queued.Add(1)
@@ -131,7 +133,7 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 
 // flyMany is fly for several keys.
 func flyMany[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V]], ls *loads[K, V], f *flight, keys []K, mine []*loading[V], load func(context.Context, []K) (map[K]V, error)) {
-	ls.run(ctx, f, func() {
+	ls.run(ctx, f, func(ctx context.Context) {
 		values, err := load(ctx, keys)
 		var failed KeyErrors[K]
 		errors.As(err, &failed)
@@ -148,10 +150,22 @@ func flyMany[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V
 			}
 		}
 	}, func(p *LoadPanic, ran bool) {
-		for i, key := range keys {
-			mine[i].end(ctx, p, ran)
-			land(ctx, c.Value(), ls, key, ls.ttl, mine[i], nil)
+		next := 0
+		var landAll func()
+		landAll = func() { // those that are left as well, if a function of the Config ends the goroutine
+			defer func() {
+				if next < len(keys) {
+					landAll()
+				}
+			}()
+			for next < len(keys) {
+				i := next
+				next++
+				mine[i].end(ctx, p, ran)
+				land(ctx, c.Value(), ls, keys[i], ls.ttl, mine[i], nil)
+			}
 		}
+		landAll()
 	})
 }
 

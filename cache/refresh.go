@@ -17,13 +17,21 @@ const (
 	grace             // it has, and may be returned if a load fails
 )
 
+// peek copies the entry of key, expired or not, and reports whether there is one.
+func (c *Cache[K, V]) peek(key K, now *seen[V]) bool {
+	h := hashOf(&c.engine.hasher, &key)
+	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &now.val)
+	now.ok, now.head = ok, f.head
+	return ok
+}
+
 // look says how old the entry of key is, copies it to old unless it is gone, and counts the read.
 func (c *Cache[K, V]) look(key K, old *seen[V]) age {
 	h := hashOf(&c.engine.hasher, &key)
 	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &old.val)
 	a := gone
 	if ok {
-		a = c.age(deadlineOf(f.meta))
+		a = c.age(&f)
 	}
 	switch a {
 	case gone, grace:
@@ -44,10 +52,15 @@ func (c *Cache[K, V]) look(key K, old *seen[V]) age {
 	return a
 }
 
-func (c *Cache[K, V]) age(deadline instant) age {
+func (c *Cache[K, V]) age(f *found[K, V]) age {
 	e, ls := c.engine, c.loads
+	deadline := deadlineOf(f.meta)
 	if !e.clock.passed(deadline) {
-		if ls.ahead != 0 && deadline != never && deadline-e.clock.now() <= ls.ahead {
+		hard := deadline
+		if e.idle != 0 { // reads put that off, and no refresh is due for it
+			hard = f.slab.hard[f.at].Load()
+		}
+		if ls.ahead != 0 && hard != never && hard-e.clock.now() <= ls.ahead {
 			return ageing
 		}
 		return fresh
@@ -70,8 +83,9 @@ func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if ls.current[key] != nil || !ls.turns.TryAcquire(1) {
-		return
+	var now seen[V]
+	if ls.current[key] != nil || !c.peek(key, &now) || now.head != old.head || !ls.turns.TryAcquire(1) {
+		return // somebody refreshes it, or just has, or may not
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ls.refreshTimeout)
 	l := ls.register(key, cancel)

@@ -44,7 +44,7 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 		return true
 	}
 	if e.costly && !e.afford(w, w.cost-s.costOf(i)) {
-		sl.give(head)
+		sl.head.Store(head) // as it was, also for those who compare
 		return false
 	}
 	if e.costly {

@@ -100,15 +100,15 @@ func (s *header) renew(d instant) {
 	}
 }
 
-// reset gives a new entry its deadline, and no hits yet. The shard's lock must be held.
-func (s *header) reset(d instant) {
-	s.meta.Store(uint64(d)<<deadlineShift | (s.meta.Load()+generation)&generationMask)
+// reset gives a new entry its deadline, and so many hits. The shard's lock must be held.
+func (s *header) reset(d instant, hits uint64) {
+	s.meta.Store(uint64(d)<<deadlineShift | (s.meta.Load()+generation)&generationMask | hits)
 }
 
 // A free slot keeps the number of the next one in the place of the deadline. A reader
 // that was slow to count its hit does not change it: see generation.
 func (s *header) nextFree() uint32     { return uint32(s.meta.Load() >> deadlineShift) }
-func (s *header) setNextFree(i uint32) { s.reset(instant(i)) }
+func (s *header) setNextFree(i uint32) { s.reset(instant(i), 0) }
 
 func (s *header) hash() uint32 { return uint32(s.head.Load()) }
 func (s *header) hits() uint64 { return s.meta.Load() & hitsMask }

@@ -10,7 +10,9 @@ type write[K comparable, V any] struct {
 	hard     instant
 	cost     int64 // bytes outside the slot, a multiple of costUnit
 
-	over *seen[V] // what a load may replace, beside what has expired; nil: anything
+	over   *seen[V] // what a load may replace, beside what has expired; nil: anything
+	modest bool     // it evicts nothing
+	hits   uint64   // of a new entry
 
 	credit  credit
 	vacant  uint32 // a slot of the locked shard that was emptied for this, + 1
@@ -80,11 +82,14 @@ func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 		} else {
 			stored = e.insert(s, w)
 		}
-		if stored || n == turn || e.spares(s) || !e.fits(w.cost) || !e.evict(s, w) {
+		if stored || w.modest || n == turn || e.spares(s) || !e.fits(w.cost) || !e.evict(s, w) {
 			break
 		}
 		if present { // it may be what was evicted, or have moved
-			f, present = e.find(s, uint32(w.hash), &w.key, &old)
+			if f, present = e.find(s, uint32(w.hash), &w.key, &old); present && e.superseded(w, f, &old) {
+				stored = true
+				break
+			}
 		}
 	}
 	if w.vacant != 0 {
@@ -187,7 +192,7 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	if e.idle != 0 {
 		b.hard[i].Store(w.hard)
 	}
-	sl.reset(w.deadline)
+	sl.reset(w.deadline, w.hits)
 	sl.publish(h)
 	link(b.buckets, h, i)
 	s.expiry.note(i, w.deadline)

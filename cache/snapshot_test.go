@@ -1,0 +1,257 @@
+package cache_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/cache"
+)
+
+func snapshotOf[K comparable, V any](t testing.TB, c *cache.Cache[K, V]) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	n, err := c.WriteTo(&b)
+	require.NoError(t, err)
+	require.EqualValues(t, b.Len(), n)
+	return b.Bytes()
+}
+
+type point struct {
+	X, Y int32
+	Name string
+}
+
+// Each shape of key and value comes back as it was.
+func TestSnapshotRoundTrip(t *testing.T) {
+	t.Run("strings", func(t *testing.T) {
+		roundTrip(t, map[string]string{"": "", "a": "b", "ä": strings.Repeat("x", 200_000)})
+	})
+	t.Run("bytes", func(t *testing.T) { roundTrip(t, map[int][]byte{-1: {}, 0: {0}, 1 << 60: []byte("abc")}) })
+	t.Run("integers", func(t *testing.T) { roundTrip(t, map[uint16]int64{0: -1, 65535: 1 << 62}) })
+	t.Run("words", func(t *testing.T) { roundTrip(t, map[uint]int{0: -5, ^uint(0): 7}) })
+	t.Run("arrays", func(t *testing.T) { roundTrip(t, map[[2]byte]float64{{1, 2}: 0.5, {}: -1}) })
+	t.Run("structs", func(t *testing.T) { roundTrip(t, map[string]struct{ A, B uint8 }{"a": {1, 2}}) })
+	t.Run("json", func(t *testing.T) { roundTrip(t, map[string]point{"a": {X: 1, Y: -2, Name: "n"}}) })
+	t.Run("pointers", func(t *testing.T) { roundTrip(t, map[string]*point{"a": {X: 1}, "nil": nil}) })
+	t.Run("maps", func(t *testing.T) { roundTrip(t, map[string]map[string][]int{"a": {"b": {1, 2}}}) })
+	t.Run("times", func(t *testing.T) { roundTrip(t, map[string]time.Time{"a": time.Unix(1, 2).UTC()}) })
+	t.Run("nothing", func(t *testing.T) { roundTrip(t, map[string]struct{}{"a": {}}) })
+	t.Run("empty", func(t *testing.T) { roundTrip(t, map[string]string{}) })
+}
+
+func roundTrip[K comparable, V any](t *testing.T, want map[K]V) {
+	c := newCache(t, cache.Config[K, V]{MaxEntries: 100})
+	for k, v := range want {
+		c.Set(k, v)
+	}
+	raw := snapshotOf(t, c)
+	for name, r := range map[string]io.Reader{
+		"seeker": bytes.NewReader(raw), "stream": bytes.NewBuffer(raw), "bytes": iotest.OneByteReader(bytes.NewReader(raw)),
+	} {
+		next := newCache(t, cache.Config[K, V]{MaxEntries: 100})
+		n, err := next.ReadFrom(r)
+		require.NoError(t, err, name)
+		require.EqualValues(t, len(raw), n)
+		require.Equal(t, want, maps.Collect(next.All()), name)
+	}
+}
+
+// A life goes on where it was, less the time on disk.
+func TestSnapshotKeepsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := cache.Config[string, int]{MaxEntries: 10, TTL: time.Minute}
+		c := newCache(t, config)
+		c.Set("minute", 1)
+		c.SetTTL("hour", 2, time.Hour)
+		c.SetTTL("ever", 3, 0)
+		c.SetTTL("second", 4, time.Second)
+		time.Sleep(20 * time.Second)
+		raw := snapshotOf(t, c)
+		time.Sleep(20 * time.Second)
+		next := newCache(t, config)
+		next.Set("hour", 5)
+		_, err := next.ReadFrom(bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"minute": 1, "hour": 5, "ever": 3}, maps.Collect(next.All()), "what is there stays")
+		time.Sleep(20*time.Second - time.Millisecond)
+		_, ok := next.Get("minute")
+		require.True(t, ok)
+		time.Sleep(2 * time.Millisecond)
+		_, ok = next.Get("minute")
+		require.False(t, ok)
+		time.Sleep(time.Hour)
+		require.Equal(t, map[string]int{"ever": 3}, maps.Collect(next.All()))
+	})
+}
+
+// A smaller cache gets the hottest, and keeps its bounds.
+func TestSnapshotIntoASmallerCache(t *testing.T) {
+	c := newCache(t, cache.Config[int, string]{MaxEntries: 1000})
+	for i := range 1000 {
+		c.Set(i, "value")
+	}
+	for range 3 {
+		for i := range 100 {
+			c.Get(i * 10)
+		}
+	}
+	raw := snapshotOf(t, c)
+	small := newCache(t, cache.Config[int, string]{MaxEntries: 150})
+	_, err := small.ReadFrom(bytes.NewReader(raw))
+	require.NoError(t, err)
+	require.Equal(t, 150, small.Len())
+	for i := range 100 {
+		_, ok := small.Peek(i * 10)
+		require.True(t, ok, "%d is hot", i*10)
+	}
+	require.Zero(t, small.Stats().Evicted)
+	tight := newCache(t, cache.Config[int, string]{MaxBytes: 16 << 10})
+	stop := watch(tight, 0, 16<<10)
+	_, err = tight.ReadFrom(bytes.NewReader(raw))
+	require.NoError(t, err)
+	wrong, _ := stop()
+	require.Empty(t, wrong)
+	require.NotZero(t, tight.Len())
+}
+
+// What is torn, changed, foreign, of other types or newer is an error that says so, and changes nothing.
+func TestSnapshotThatIsDamaged(t *testing.T) {
+	c := newCache(t, cache.Config[string, string]{MaxEntries: 100})
+	for i := range 20 {
+		c.Set(fmt.Sprint("key", i), fmt.Sprint("value", i))
+	}
+	raw := snapshotOf(t, c)
+	next := newCache(t, cache.Config[string, string]{MaxEntries: 100})
+	try := func(raw []byte, says ...string) {
+		t.Helper()
+		_, err := next.ReadFrom(bytes.NewReader(raw))
+		require.Error(t, err)
+		for _, s := range says {
+			require.ErrorContains(t, err, s)
+		}
+		require.Zero(t, next.Len())
+	}
+	for n := range raw {
+		try(raw[:n], "cache: snapshot: block ", "at byte ")
+		changed := bytes.Clone(raw)
+		changed[n] ^= 0x20
+		try(changed, "cache: snapshot: block ", "at byte ")
+	}
+	try(raw[:len(raw)-5], "it ends after", io.ErrUnexpectedEOF.Error())
+	try([]byte("PNG, or whatever there may be"), `it begins with "PNG, or whatever`)
+	other := newCache(t, cache.Config[string, int]{MaxEntries: 100})
+	_, err := other.ReadFrom(bytes.NewReader(raw))
+	require.ErrorContains(t, err, `it is of "string to string", want "string to int"`)
+	_, err = next.ReadFrom(iotest.ErrReader(errDown))
+	require.ErrorIs(t, err, errDown)
+}
+
+// Writers go on while a snapshot is taken: what is there all the time is in it, once.
+func TestSnapshotWhileOthersWrite(t *testing.T) {
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 5000})
+	for i := range 1000 {
+		c.Set(i, i)
+	}
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				c.Set(i%1000, i%1000)
+				c.Set(1000+i%3000, 1000+i%3000)
+				c.Delete(1000 + (i+1500)%3000)
+			}
+		}
+	})
+	for range 20 {
+		next := newCache(t, cache.Config[int, int]{MaxEntries: 5000})
+		_, err := next.ReadFrom(bytes.NewReader(snapshotOf(t, c)))
+		require.NoError(t, err)
+		for i := range 1000 {
+			v, ok := next.Peek(i)
+			require.True(t, ok)
+			require.Equal(t, i, v)
+		}
+	}
+	close(stop)
+	group.Wait()
+}
+
+// A file is the old snapshot or the new one.
+func TestSnapshotFile(t *testing.T) {
+	folder := t.TempDir()
+	name := filepath.Join(folder, "cache.snapshot")
+	c := newCache(t, cache.Config[string, string]{MaxEntries: 10, ValueCodec: moody{}})
+	require.ErrorIs(t, c.LoadFile(name), os.ErrNotExist)
+	c.Set("a", "1")
+	require.NoError(t, c.SaveFile(name))
+	c.Set("b", "bad")
+	require.ErrorContains(t, c.SaveFile(name), "value of key b cannot be encoded: bad mood")
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "nothing is left lying about")
+	c.Clear()
+	require.NoError(t, c.LoadFile(name))
+	require.Equal(t, map[string]string{"a": "1"}, maps.Collect(c.All()))
+	require.NoError(t, os.Truncate(name, 60))
+	require.ErrorContains(t, c.LoadFile(name), name)
+	require.Error(t, c.SaveFile(filepath.Join(folder, "none", "x")))
+	_, err = c.WriteTo(&failing{after: 10})
+	require.ErrorIs(t, err, errDown)
+}
+
+type moody struct{}
+
+func (moody) Append(dst []byte, v string) ([]byte, error) {
+	if v == "bad" {
+		return dst, errors.New("bad mood")
+	}
+	return append(dst, v...), nil
+}
+
+func (moody) Decode(src []byte) (string, error) { return string(src), nil }
+
+type failing struct{ after int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, errDown
+	}
+	return len(p), nil
+}
+
+// No bytes make ReadFrom panic, take much memory or change the cache when it returns an error.
+func FuzzReadFrom(f *testing.F) {
+	c := newCache(f, cache.Config[string, int]{MaxEntries: 100, TTL: time.Hour})
+	f.Add(snapshotOf(f, c))
+	c.Set("a", 1)
+	c.SetTTL("b", 2, 0)
+	raw := snapshotOf(f, c)
+	f.Add(raw)
+	f.Add(raw[:40])
+	f.Add([]byte{0xff, 0xff, 0xff, 0x7f, 'H'})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 10})
+		_, err := c.ReadFrom(bytes.NewReader(raw))
+		if err != nil {
+			require.Zero(t, c.Len())
+		}
+		require.LessOrEqual(t, c.Len(), 10)
+	})
+}
