@@ -93,16 +93,24 @@ func TestALoadThatWaitsForItselfIsToldSo(t *testing.T) {
 		require.ErrorIs(t, (<-b).err, cache.ErrLoadCycle)
 
 		// Whom a loader waited for once, it does not wait for any more.
-		_, err = c.GetOrLoad(t.Context(), "top", func(ctx context.Context, _ string) (int, error) {
+		gaveUp := make(chan struct{})
+		top := ask(t.Context(), c, "top", func(ctx context.Context, _ string) (int, error) {
 			short, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			inner := func(ctx context.Context, _ string) (int, error) { time.Sleep(time.Minute); return 1, nil }
-			_, err := c.GetOrLoad(short, "slow", inner)
+			_, err := c.GetOrLoad(short, "slow", func(ctx context.Context, _ string) (int, error) {
+				<-gaveUp
+				return c.GetOrLoad(ctx, "top", nil)
+			})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			return c.GetOrLoad(ctx, "quick", func(context.Context, string) (int, error) { return 2, nil })
+			close(gaveUp)
+			time.Sleep(time.Second)
+			return 2, nil
 		})
-		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		synctest.Wait()
+		patient := ask(t.Context(), c, "slow", nil)
+		require.Equal(t, loaded{v: 2}, <-patient)
+		require.Equal(t, loaded{v: 2}, <-top)
+		synctest.Wait()
 		require.Zero(t, c.Stats().Waiting+c.Stats().Loading)
 	})
 }
@@ -161,6 +169,8 @@ func TestConfigFunctionsThatFailInALoad(t *testing.T) {
 							return map[string]int{"a": 1, "b": 2, "c": 3}, nil
 						})
 					}()
+					require.Equal(t, which != "on-remove", has(c, "b"))
+					require.True(t, has(c, "c"))
 					c.Delete("a")
 					v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
 					require.NoError(t, err, "poisoned")
