@@ -142,19 +142,23 @@ func (c *Cache[K, V]) Peek(key K) (V, bool) {
 // a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
 // not allocate once the cache is full.
 func (c *Cache[K, V]) Set(key K, value V) bool {
-	return c.SetTTL(key, value, c.ttl)
+	return c.set(key, value, c.ttl, 0)
 }
 
 // SetTTL is Set for a value that lives for ttl: zero is for ever, and a negative ttl
 // is over already, so that nothing is stored and the value that the key had goes. A
 // ttl is kept to a tenth of a millisecond, rounded down.
 func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
+	return c.set(key, value, ttl, 0)
+}
+
+func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 	c.loads.supersede(key)
 	if ttl < 0 {
 		c.Delete(key)
 		return false
 	}
-	w := write[K, V]{key: key, val: value}
+	w := write[K, V]{key: key, val: value, mark: mark}
 	c.prepare(&w, ttl)
 	if c.engine.swap(&w) {
 		c.reads.mine().replaced.Add(1)
@@ -217,8 +221,8 @@ func (c *Cache[K, V]) Delete(key K) bool {
 // each entry that is there from beginning to end once, and is called with no lock held.
 func (c *Cache[K, V]) DeleteFunc(del func(key K, value V) bool) (removed int) {
 	c.loads.supersedeAll()
-	c.engine.scan(func(key K, val *cell[V], meta uint64) bool {
-		if c.engine.clock.passed(deadlineOf(meta)) || !del(key, val.v) {
+	c.engine.scan(func(key K, val *cell[V], f *found[K, V]) bool {
+		if c.engine.clock.passed(deadlineOf(f.meta)) || !del(key, val.v) {
 			return true
 		}
 		w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
@@ -244,8 +248,8 @@ func (c *Cache[K, V]) Clear() {
 // the cache what it likes. All counts no hits.
 func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		c.engine.scan(func(key K, val *cell[V], meta uint64) bool {
-			return c.engine.clock.passed(deadlineOf(meta)) || yield(key, val.v)
+		c.engine.scan(func(key K, val *cell[V], f *found[K, V]) bool {
+			return c.engine.clock.passed(deadlineOf(f.meta)) || yield(key, val.v)
 		})
 	}
 }

@@ -70,6 +70,9 @@ type Config[K comparable, V any] struct {
 	// A negative size counts as zero.
 	Size func(key K, value V) int64
 
+	// Groups allows [Cache.Group]. It costs eight bytes for each entry, and 16 KiB.
+	Groups bool
+
 	// KeyCodec and ValueCodec say how WriteTo encodes. Nil: strings and slices of bytes as they are, what has a fixed
 	// size in binary, what implements [encoding.BinaryMarshaler] and its counterpart as that says, and all else as JSON.
 	KeyCodec   Codec[K]

@@ -33,6 +33,9 @@ type engine[K comparable, V any] struct {
 	base    int64 // bytes of a cache without slots
 	minimum int64 // bytes of a cache with one slot: it has room for an entry of cost zero
 
+	grouped bool    // entries may belong to groups
+	groups  *groups // nil unless grouped
+
 	entries ledger
 	bytes   ledger
 
@@ -75,7 +78,9 @@ type shard[K comparable, V any] struct {
 	counts counts
 	victim victim
 
-	ages ages
+	ages   ages
+	burial burial
+	_      [40]byte
 }
 
 // counts are what a shard's writers count, under its lock.
@@ -113,6 +118,10 @@ func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 	e.root.Store(e.newRoot())
 	e.base = roundUp(int64(unsafe.Sizeof(*e)), true) + roundUp(int64(n)*int64(unsafe.Sizeof(shard[K, V]{})), true) +
 		clockBytes + frontBytes[K, V]() + c.failureBound()
+	if c.Groups {
+		e.grouped, e.groups = true, new(groups)
+		e.base += roundUp(int64(unsafe.Sizeof(groups{})), false)
+	}
 	e.minimum = e.base + e.slabBytes(1)
 	e.entries.bound.Store(boundOf(int64(c.MaxEntries)))
 	e.bytes.bound.Store(boundOf(c.MaxBytes))

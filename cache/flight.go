@@ -66,7 +66,7 @@ func newLoads[K comparable, V any](config *Config[K, V]) (*loads[K, V], error) {
 	if n := config.failureBound(); n > 0 {
 		var err error
 		ls.failures, err = New(Config[K, failure]{
-			MaxEntries: maxFailures, MaxBytes: n, Size: func(_ K, f failure) int64 { return f.bytes },
+			MaxEntries: maxFailures, MaxBytes: n, Groups: config.Groups, Size: func(_ K, f failure) int64 { return f.bytes },
 		})
 		if err != nil {
 			return nil, err
@@ -84,7 +84,11 @@ func (c *Config[K, V]) failureBound() int64 {
 	case c.MaxBytes == 0:
 		return mostFailureBytes
 	}
-	return min(mostFailureBytes, max(leastFailureBytes, c.MaxBytes/16))
+	least := int64(leastFailureBytes)
+	if c.Groups {
+		least *= 3
+	}
+	return min(mostFailureBytes, max(least, c.MaxBytes/16))
 }
 
 // A flight is one call of a loader.
@@ -117,6 +121,7 @@ func (ls *loads[K, V]) aboard(ctx context.Context) *flight {
 // A loading is one key of a flight. What it holds but the flight is set when that is done.
 type loading[V any] struct {
 	*flight
+	mark     mark
 	val      V
 	err      error
 	panicked *LoadPanic
@@ -143,7 +148,7 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 	l = ls.current[key]
 	if l == nil || l.abandoned() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		l = ls.register(key, cancel)
+		l = ls.register(key, load.mark, cancel)
 		ls.queued.Add(1)
 		go fly(ctx, weak.Make(c), ls, key, load, l, nil)
 	} else if from != nil && l.leadsTo(from) {
@@ -157,8 +162,8 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 func (f *flight) abandoned() bool { return f.waiters == 0 && !f.behind }
 
 // register makes a load of key the current one. ls.mu must be held.
-func (ls *loads[K, V]) register(key K, cancel context.CancelFunc) *loading[V] {
-	l := &loading[V]{flight: &flight{cancel: cancel, done: make(chan struct{})}, err: ErrLoaderExited}
+func (ls *loads[K, V]) register(key K, mark mark, cancel context.CancelFunc) *loading[V] {
+	l := &loading[V]{mark: mark, flight: &flight{cancel: cancel, done: make(chan struct{})}, err: ErrLoaderExited}
 	ls.enter(key, l)
 	return l
 }
@@ -301,7 +306,7 @@ func settle[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[
 		f, keep := ls.judge(ctx, key, l)
 		ls.finish(key, l, func() {
 			if keep {
-				ls.failures.SetTTL(key, f, f.life)
+				ls.failures.set(key, f, f.life, ls.failures.engine.remark(l.mark))
 			}
 		})
 		return
@@ -310,7 +315,7 @@ func settle[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[
 		ls.finish(key, l, func() {})
 		return
 	}
-	w := write[K, V]{key: key, val: l.val, over: old}
+	w := write[K, V]{key: key, val: l.val, over: old, mark: l.mark}
 	if old == nil {
 		w.over = new(seen[V])
 	}
@@ -354,6 +359,21 @@ func (ls *loads[K, V]) supersedeSlow(key K) {
 		ls.mu.Unlock()
 	}
 	ls.forget(key) // last, or a load that failed meanwhile would be remembered
+}
+
+// supersedeGroup does so for what is loaded for a group.
+func (ls *loads[K, V]) supersedeGroup(group uint32) {
+	if ls.failures != nil {
+		defer ls.failures.engine.groups.invalidate(group) // last: see supersedeSlow
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for key, l := range ls.current {
+		if l.mark.group() == group {
+			delete(ls.current, key)
+		}
+	}
+	ls.pending.Store(int64(len(ls.current)))
 }
 
 // supersedeAll does so for all keys.

@@ -90,6 +90,7 @@ func (c *Cache[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context
 type loader[K comparable, V any] struct {
 	plain func(context.Context, K) (V, error)
 	timed func(context.Context, K) (V, time.Duration, error)
+	mark  mark // of what it returns
 }
 
 // call returns what the loader does, and how long that is to live.

@@ -53,6 +53,9 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 				} else {
 					loadCell(val, &sl.val, &e.valPlan)
 				}
+				if e.grouped && e.groups.dead(mark(b.marks[at].Load())) {
+					meta &= 1<<deadlineShift - 1 // it has expired long since
+				}
 				if sl.head.Load() != head {
 					continue
 				}

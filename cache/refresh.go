@@ -55,6 +55,9 @@ func (c *Cache[K, V]) look(key K, old *seen[V]) age {
 func (c *Cache[K, V]) age(f *found[K, V]) age {
 	e, ls := c.engine, c.loads
 	deadline := deadlineOf(f.meta)
+	if deadline == 0 {
+		return gone // its group was invalidated
+	}
 	if !e.clock.passed(deadline) {
 		hard := deadline
 		if e.idle != 0 { // reads put that off, and no refresh is due for it
@@ -88,7 +91,7 @@ func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old
 		return // somebody refreshes it, or just has, or may not
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ls.refreshTimeout)
-	l := ls.register(key, cancel)
+	l := ls.register(key, load.mark, cancel)
 	l.behind = true
 	ls.refreshes.Add(1)
 	go fly(ctx, weak.Make(c), ls, key, load, l, old)

@@ -61,6 +61,10 @@ func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 			s := e.lock(i << 32)
 			removed += e.expire(s, &w, now, sweepBlocks)
 			more = s.expiry.earliest() <= now
+			if e.grouped {
+				removed += e.bury(s, &w, sweepBlocks*fanout)
+				more = more || s.burial.cursor != 0
+			}
 			e.settle(s, &w, deliver)
 		}
 	}

@@ -25,6 +25,9 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	fits := before <= w.deadline && !e.clock.passed(before) &&
 		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
 	if fits {
+		if e.grouped {
+			f.slab.marks[f.at].Store(uint64(w.mark))
+		}
 		e.fill(sl, w)
 	}
 	sl.give(f.head)
@@ -60,6 +63,9 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 	s.counts.sets++
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{w.key, sl.val.v, reason})
+	}
+	if e.grouped {
+		b.marks[i].Store(uint64(w.mark))
 	}
 	e.fill(sl, w)
 	if e.idle != 0 {

@@ -86,6 +86,7 @@ type restored[K comparable, V any] struct {
 	key  K
 	val  V
 	hits uint64
+	mark mark
 	left instant // of its life now; never: for ever
 }
 
@@ -94,7 +95,7 @@ func (c *Cache[K, V]) restore(e *restored[K, V]) {
 	if e.left <= 0 {
 		return
 	}
-	w := write[K, V]{key: e.key, val: e.val, over: new(seen[V]), hits: e.hits, modest: true}
+	w := write[K, V]{key: e.key, val: e.val, over: new(seen[V]), hits: uint8(e.hits), mark: e.mark, modest: true}
 	c.prepare(&w, 0)
 	if e.left != never {
 		w.hard = min(c.engine.clock.precise()+e.left, never)
@@ -121,7 +122,7 @@ func (c *Cache[K, V]) readBlocks(r io.Reader, yield func(*restored[K, V]) bool) 
 	if err != nil {
 		return b.read, err
 	}
-	elapsed, err := checkHeader(head, typesOf[K, V]())
+	elapsed, err := checkHeader(head, c.contents())
 	if err != nil {
 		return b.read, b.fail("%w", err)
 	}
@@ -178,14 +179,24 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 	if e.hits > hitsMask {
 		return nil, fmt.Errorf("it has %d hits, want at most %d", e.hits, hitsMask)
 	}
-	left, n := binary.Varint(src[1:])
+	src = src[1:]
+	if c.engine.grouped {
+		if len(src) < 4 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if id := binary.LittleEndian.Uint32(src) & (1<<groupBits - 1); id != 0 {
+			e.mark = c.engine.groups.mark(id)
+		}
+		src = src[4:]
+	}
+	left, n := binary.Varint(src)
 	if n <= 0 || left < -1 || left > never {
-		return nil, fmt.Errorf("% x is no time to live", src[1:min(len(src), 11)])
+		return nil, fmt.Errorf("% x is no time to live", src[:min(len(src), 10)])
 	}
 	if e.left = left; left < 0 {
 		e.left = never
 	}
-	if src, e.key, err = decodeSized(src[1+n:], c.keyCodec); err != nil {
+	if src, e.key, err = decodeSized(src[n:], c.keyCodec); err != nil {
 		return nil, fmt.Errorf("its key: %w", err)
 	}
 	if src, e.val, err = decodeSized(src, c.valueCodec); err != nil {

@@ -7,7 +7,7 @@ package cache
 // It walks the slots of each shard as they are when it comes to the shard, and asks
 // the index for each key that it finds in one. So an entry that a compaction has
 // moved meanwhile is found all the same, and not twice.
-func (e *engine[K, V]) scan(yield func(key K, val *cell[V], meta uint64) bool) {
+func (e *engine[K, V]) scan(yield func(key K, val *cell[V], f *found[K, V]) bool) {
 	r := e.root.Load()
 	var val cell[V]
 	for i := range r.shards {
@@ -28,7 +28,7 @@ func (e *engine[K, V]) scan(yield func(key K, val *cell[V], meta uint64) bool) {
 			if e.root.Load() != r {
 				return // cleared: nothing has been there all the time
 			}
-			if !yield(key, &val, f.meta) {
+			if !yield(key, &val, &f) {
 				return
 			}
 		}

@@ -1,6 +1,9 @@
 package cache
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // A slab is what readers of a shard need: the index and the slots. Its slices never
 // change, only what they point to does. A shard that needs more or fewer slots gets
@@ -9,11 +12,12 @@ type slab[K comparable, V any] struct {
 	buckets []bucket
 	slots   []slot[K, V]
 	cost    []uint32        // by slot: bytes outside it, in units of costUnit; nil unless costly. It is written by who may write the value
+	marks   []atomic.Uint64 // by slot: the mark of its entry; nil unless grouped
 	hard    []atomicInstant // by slot: when its entry ends however often it is read; nil unless idle
 }
 
 // slabHeader is what a slab costs beside its slices.
-const slabHeader = 96
+const slabHeader = 128
 
 // slots returns how many slots s has.
 func (s *shard[K, V]) slots() int {
@@ -59,6 +63,9 @@ func (e *engine[K, V]) slabBytes(slots int) int64 {
 		n += roundUp(int64(slots)*4, false)
 	}
 	if e.idle != 0 {
+		n += roundUp(int64(slots)*8, false)
+	}
+	if e.grouped {
 		n += roundUp(int64(slots)*8, false)
 	}
 	return n
@@ -107,7 +114,7 @@ func (e *engine[K, V]) compact(s *shard[K, V], w *write[K, V]) {
 func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 	old, made := s.slab.Load(), s.made
 	s.fixed, s.next = e.slabBytes(slots), 0
-	s.made, s.free, s.expiry = 0, 0, expiryTree{}
+	s.made, s.free, s.expiry, s.burial.cursor = 0, 0, expiryTree{}, 0
 	if slots == 0 {
 		s.policy.reset()
 		s.slab.Store(nil)
@@ -116,6 +123,9 @@ func (e *engine[K, V]) rebuild(s *shard[K, V], slots int) {
 	b := &slab[K, V]{buckets: make([]bucket, bucketsFor(slots)), slots: make([]slot[K, V], slots)}
 	if e.idle != 0 {
 		b.hard = make([]atomicInstant, slots)
+	}
+	if e.grouped {
+		b.marks = make([]atomic.Uint64, slots)
 	}
 	if e.costly {
 		b.cost = make([]uint32, slots)
@@ -149,6 +159,9 @@ func (e *engine[K, V]) moveSlot(b *slab[K, V], to uint32, old *slab[K, V], i uin
 	dst.head.Store(head)
 	if e.idle != 0 {
 		b.hard[to].Store(old.hard[i].Load())
+	}
+	if e.grouped {
+		b.marks[to].Store(old.marks[i].Load())
 	}
 	link(b.buckets, uint32(head), to)
 }

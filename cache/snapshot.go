@@ -12,7 +12,7 @@ import (
 // A snapshot is a line that says so, a header, frames of entries, and an end:
 //
 //	header   version, time of writing, types of key and value
-//	frame    entries: hits, what is left of its life, key, value
+//	frame    entries: hits, group if there are any, what is left of its life, key, value
 //	end      the number of entries
 //
 // Each of the three is a block: 4 bytes length, kind and payload, 4 bytes CRC-32C of the number of the block and of its kind and payload, so that
@@ -45,7 +45,7 @@ func (c *Cache[K, V]) WriteTo(w io.Writer) (int64, error) {
 	b.begin(headerBlock)
 	b.buf = binary.LittleEndian.AppendUint16(b.buf, snapshotVersion)
 	b.buf = binary.LittleEndian.AppendUint64(b.buf, uint64(time.Now().UnixNano()))
-	b.buf = append(b.buf, typesOf[K, V]()...)
+	b.buf = append(b.buf, c.contents()...)
 	if err := b.end(); err != nil {
 		return b.written, err
 	}
@@ -53,12 +53,12 @@ func (c *Cache[K, V]) WriteTo(w io.Writer) (int64, error) {
 	now := c.engine.clock.precise()
 	var err error
 	b.begin(frameBlock)
-	c.engine.scan(func(key K, val *cell[V], meta uint64) bool {
-		deadline := deadlineOf(meta)
+	c.engine.scan(func(key K, val *cell[V], f *found[K, V]) bool {
+		deadline := deadlineOf(f.meta)
 		if c.engine.clock.passed(deadline) {
 			return true
 		}
-		if err = c.appendEntry(&b, key, val.v, meta&hitsMask, deadline, now); err != nil {
+		if err = c.appendEntry(&b, key, val.v, f, now); err != nil {
 			return false
 		}
 		entries++
@@ -81,12 +81,15 @@ func (c *Cache[K, V]) WriteTo(w io.Writer) (int64, error) {
 	return b.written, err
 }
 
-func (c *Cache[K, V]) appendEntry(b *blockWriter, key K, val V, hits uint64, deadline, now instant) (err error) {
+func (c *Cache[K, V]) appendEntry(b *blockWriter, key K, val V, f *found[K, V], now instant) (err error) {
 	left := int64(-1) // for ever
-	if deadline != never {
-		left = max(deadline-now, 0)
+	if d := deadlineOf(f.meta); d != never {
+		left = max(d-now, 0)
 	}
-	b.buf = append(b.buf, byte(hits))
+	b.buf = append(b.buf, byte(f.meta&hitsMask))
+	if c.engine.grouped {
+		b.buf = binary.LittleEndian.AppendUint32(b.buf, mark(f.slab.marks[f.at].Load()).group())
+	}
 	b.buf = binary.AppendVarint(b.buf, left)
 	if b.buf, err = appendSized(b.buf, c.keyCodec, key); err != nil {
 		return fmt.Errorf("cache: snapshot: key %v cannot be encoded: %w", key, err)
@@ -118,9 +121,13 @@ func appendSized[T any](dst []byte, codec Codec[T], v T) ([]byte, error) {
 	return dst, nil
 }
 
-// typesOf names the types of key and value.
-func typesOf[K comparable, V any]() string {
-	return reflect.TypeFor[K]().String() + " to " + reflect.TypeFor[V]().String()
+// contents says what entries are made of.
+func (c *Cache[K, V]) contents() string {
+	s := reflect.TypeFor[K]().String() + " to " + reflect.TypeFor[V]().String()
+	if c.engine.grouped {
+		s += " in groups"
+	}
+	return s
 }
 
 // A blockWriter writes blocks. It keeps one in memory.

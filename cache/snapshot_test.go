@@ -39,7 +39,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	t.Run("strings", func(t *testing.T) {
 		roundTrip(t, map[string]string{"": "", "a": "b", "ä": strings.Repeat("x", 200_000)})
 	})
-	t.Run("bytes", func(t *testing.T) { roundTrip(t, map[int][]byte{-1: {}, 0: {0}, 1 << 60: []byte("abc")}) })
+	t.Run("bytes", func(t *testing.T) { roundTrip(t, map[int][]byte{-1: {}, 0: {0}, 1 << 30: []byte("abc")}) })
 	t.Run("integers", func(t *testing.T) { roundTrip(t, map[uint16]int64{0: -1, 65535: 1 << 62}) })
 	t.Run("words", func(t *testing.T) { roundTrip(t, map[uint]int{0: -5, ^uint(0): 7}) })
 	t.Run("arrays", func(t *testing.T) { roundTrip(t, map[[2]byte]float64{{1, 2}: 0.5, {}: -1}) })

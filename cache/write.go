@@ -11,8 +11,9 @@ type write[K comparable, V any] struct {
 	cost     int64 // bytes outside the slot, a multiple of costUnit
 
 	over   *seen[V] // what a load may replace, beside what has expired; nil: anything
-	modest bool     // it evicts nothing
-	hits   uint64   // of a new entry
+	mark   mark
+	modest bool  // it evicts nothing
+	hits   uint8 // of a new entry
 
 	credit  credit
 	vacant  uint32 // a slot of the locked shard that was emptied for this, + 1
@@ -192,7 +193,10 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	if e.idle != 0 {
 		b.hard[i].Store(w.hard)
 	}
-	sl.reset(w.deadline, w.hits)
+	if e.grouped {
+		b.marks[i].Store(uint64(w.mark))
+	}
+	sl.reset(w.deadline, uint64(w.hits))
 	sl.publish(h)
 	link(b.buckets, h, i)
 	s.expiry.note(i, w.deadline)
@@ -226,6 +230,9 @@ func (e *engine[K, V]) slotFor(s *shard[K, V], w *write[K, V]) (uint32, bool) {
 func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	if s.policy.live() == 0 {
 		return false
+	}
+	if e.grouped && e.bury(s, w, buryLooks) > 0 {
+		return true
 	}
 	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now()-e.keep, expireBlocks) == 0 {
 		i, next := s.policy.victim()
