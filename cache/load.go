@@ -110,7 +110,7 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 		case age == fresh:
 			return old.val.v, nil
 		case age == ageing, age == stale:
-			c.refresh(ctx, key, load, &old)
+			c.refresh(ctx, key, load, old)
 			return old.val.v, nil
 		}
 		if err := c.loads.failure(key); err != nil {

@@ -79,7 +79,7 @@ func (c *Cache[K, V]) age(f *found[K, V]) age {
 
 // refresh begins a load that nobody waits for, unless key is being loaded or failed of late or too many
 // loads are under way.
-func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old *seen[V]) {
+func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old seen[V]) {
 	ls := c.loads
 	if ls.failure(key) != nil {
 		return
@@ -94,7 +94,8 @@ func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old
 	l := ls.register(key, load.mark, cancel)
 	l.behind = true
 	ls.refreshes.Add(1)
-	go fly(ctx, weak.Make(c), ls, key, load, l, old)
+	over := old // old itself stays off the heap
+	go fly(ctx, weak.Make(c), ls, key, load, l, &over)
 }
 
 // A failure is a load that did not succeed, and is not tried again for a while.

@@ -29,6 +29,7 @@ type MatcherConfig struct {
 type Matcher struct {
 	source     Source
 	matches    *cache.Cache[string, []Suggestion] // by Answers.String
+	dependent  cache.Group[string, []Suggestion]  // the matches that depend on the ministries: all of them so far
 	ministries *cache.Cache[string, []catalog.Ministry]
 }
 
@@ -37,7 +38,7 @@ const allActive = "active"
 
 // NewMatcher returns a matcher that knows nothing yet.
 func NewMatcher(source Source, c MatcherConfig) (*Matcher, error) {
-	matches, err := cache.New(cache.Config[string, []Suggestion]{MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, TTL: c.TTL})
+	matches, err := cache.New(cache.Config[string, []Suggestion]{MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, TTL: c.TTL, Groups: true})
 	if err != nil {
 		return nil, fmt.Errorf("quiz: cache of matches: %w", err)
 	}
@@ -45,12 +46,12 @@ func NewMatcher(source Source, c MatcherConfig) (*Matcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("quiz: cache of ministries: %w", err)
 	}
-	return &Matcher{source: source, matches: matches, ministries: ministries}, nil
+	return &Matcher{source: source, matches: matches, dependent: matches.Group("ministries"), ministries: ministries}, nil
 }
 
 // Match returns the suggestions for normalized answers. Visitors with the same answers at the same time share one search.
 func (m *Matcher) Match(ctx context.Context, a Answers) ([]Suggestion, error) {
-	return m.matches.GetOrLoad(ctx, a.String(), func(ctx context.Context, _ string) ([]Suggestion, error) {
+	return m.dependent.GetOrLoad(ctx, a.String(), func(ctx context.Context, _ string) ([]Suggestion, error) {
 		ministries, err := m.Ministries(ctx)
 		if err != nil {
 			return nil, err
@@ -69,11 +70,11 @@ func (m *Matcher) Ministries(ctx context.Context) ([]catalog.Ministry, error) {
 // Invalidate forgets all that was known. It is called after a change of a ministry is stored: whoever asks after it
 // has returned sees the change, even if a match that began before the change ends later.
 //
-// The order matters. Clear cuts off the loads in flight; were the matches cleared first, a new match could
+// The order matters. Both cut off the loads in flight; were the matches dropped first, a new match could
 // still find the old ministries, and keep them.
 func (m *Matcher) Invalidate() {
 	m.ministries.Clear()
-	m.matches.Clear()
+	m.dependent.Invalidate()
 }
 
 // Shrink gives back this fraction of the matches' memory and returns how many it dropped.
