@@ -186,6 +186,17 @@ func TestRunRefusesWhatItDoesNotKnow(t *testing.T) {
 	require.ErrorContains(t, run([]string{"hits", "-traces", t.TempDir()}, io.Discard, io.Discard), "hits: trace: no *.txt")
 }
 
+func TestLoads(t *testing.T) {
+	var out strings.Builder
+	l := newLoads()
+	l.rounds, l.time, l.herd = 1, time.Millisecond, 100
+	require.NoError(t, l.run(&env{out: &out, progress: io.Discard}))
+	for _, name := range []string{"bounded", "otter", "theine", "sturdyc", "hot"} {
+		requireRows(t, 1, out.String(), name)
+	}
+	require.Regexp(t, `bounded .* 1 \|\n`, out.String(), "a herd loads once")
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		values []float64
