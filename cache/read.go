@@ -47,14 +47,14 @@ func (e *engine[K, V]) find(s *shard[K, V], h uint32, key *K, val *cell[V]) (f f
 				} else {
 					loadCell(&k, &sl.key, &e.keyPlan)
 				}
-				meta := sl.meta.Load() // before the value
+				meta := sl.meta.Load() // before the value, as the mark is
+				if e.grouped && e.groups.dead(mark(b.marks[at].Load())) {
+					meta &= 1<<deadlineShift - 1 // it has expired long since
+				}
 				if e.valPlan.shape == shapeScalar {
 					*val.word() = sl.val.loadWord()
 				} else {
 					loadCell(val, &sl.val, &e.valPlan)
-				}
-				if e.grouped && e.groups.dead(mark(b.marks[at].Load())) {
-					meta &= 1<<deadlineShift - 1 // it has expired long since
 				}
 				if sl.head.Load() != head {
 					continue

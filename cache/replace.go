@@ -25,10 +25,7 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	fits := before <= w.deadline && !e.clock.passed(before) &&
 		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
 	if fits {
-		if e.grouped {
-			f.slab.marks[f.at].Store(uint64(w.mark))
-		}
-		e.fill(sl, w)
+		e.fill(f.slab, f.at, sl, w)
 	}
 	sl.give(f.head)
 	return fits
@@ -64,10 +61,7 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{w.key, sl.val.v, reason})
 	}
-	if e.grouped {
-		b.marks[i].Store(uint64(w.mark))
-	}
-	e.fill(sl, w)
+	e.fill(b, i, sl, w)
 	if e.idle != 0 {
 		b.hard[i].Store(w.hard)
 	}
@@ -76,12 +70,15 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 	return true
 }
 
-// fill gives a busy slot its new value, and then its new deadline: see slot.
-func (e *engine[K, V]) fill(sl *slot[K, V], w *write[K, V]) {
+// fill gives a busy slot, number i of b, its new value, and then its new mark and deadline: see slot.
+func (e *engine[K, V]) fill(b *slab[K, V], i uint32, sl *slot[K, V], w *write[K, V]) {
 	if val := (cell[V]{v: w.val}); e.valPlan.shape == shapeScalar {
 		sl.val.storeWord(*val.word())
 	} else {
 		storeCell(&sl.val, &val, &e.valPlan)
+	}
+	if e.grouped {
+		b.marks[i].Store(uint64(w.mark))
 	}
 	if m := sl.meta.Load(); deadlineOf(m) != w.deadline || m&hitsMask != hitsMask || e.idle != 0 {
 		sl.renew(w.deadline)

@@ -29,7 +29,7 @@ import (
 //     load. Otherwise it looks again. A string or interface is looked into only after
 //     that: its two words may come from two entries before.
 //   - A value of one word cannot be torn, so a reader takes it from a busy slot as well. The
-//     writer stores the value first and the deadline after it; a reader
+//     writer stores the value first and its mark and deadline after it; a reader
 //     loads them the other way round, so that it never takes an old value for one that
 //     lives as long as the new.
 //   - A slot whose entry is in another slab by now is moved, and never changes again.
