@@ -19,6 +19,7 @@ import (
 	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 	"github.com/ministryfinder/bounded/examples/finder/internal/config"
+	"github.com/ministryfinder/bounded/examples/finder/internal/httpcache"
 	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
 	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
@@ -28,6 +29,9 @@ import (
 // finishTimeout is how long requests may go on after the end of run's context. The janitor drains meanwhile, in at
 // most 2 s, and the database closes after both, so the whole takes less than 10 s.
 const finishTimeout = 5 * time.Second
+
+// answersBytes bounds the answers that are the same for all who ask: styles and scripts.
+const answersBytes = 2 * humanize.MByte
 
 // run serves until ctx ends, and then finishes what it has begun. What a person should read goes to out.
 func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
@@ -99,7 +103,11 @@ func build(ctx context.Context, conf config.Config, db *store.Store, out io.Writ
 	if err != nil {
 		return nil, err
 	}
-	return &web.Site{Store: db, Matcher: matcher, Monitor: mon, Auth: door, Logger: log}, nil
+	answers, err := httpcache.New(httpcache.Config{MaxBytes: answersBytes})
+	if err != nil {
+		return nil, err
+	}
+	return &web.Site{Store: db, Matcher: matcher, Monitor: mon, Auth: door, Answers: answers, Logger: log}, nil
 }
 
 // serve answers at listener until ctx ends and the requests then in progress are answered, or finishTimeout has passed.

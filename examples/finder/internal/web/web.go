@@ -14,6 +14,7 @@ import (
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/httpcache"
 	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
 	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
@@ -41,6 +42,7 @@ type Site struct {
 	Matcher *quiz.Matcher
 	Monitor *monitor.Monitor
 	Auth    *auth.Auth
+	Answers *httpcache.Cache // of what anybody may have
 	Logger  *slog.Logger
 }
 
@@ -89,7 +91,7 @@ var routes = []route{
 	{"GET /admin/submissions", private((*Site).submissionsPage)},
 	{"POST /admin/unlock", private((*Site).unlock)},
 
-	{"GET /static/", func(*Site) http.Handler { return staticFiles() }},
+	{"GET /static/", func(s *Site) http.Handler { return s.Answers.Middleware(staticFiles()) }},
 }
 
 // Routes returns the patterns of all routes, for the metrics.
