@@ -158,7 +158,8 @@ func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 		c.Delete(key)
 		return false
 	}
-	w := write[K, V]{key: key, val: value, mark: mark}
+	var w write[K, V] // a literal would be made elsewhere and copied, which costs more than all the rest of this
+	w.key, w.val, w.mark = key, value, mark
 	c.prepare(&w, ttl)
 	if c.engine.swap(&w) {
 		c.reads.mine().replaced.Add(1)

@@ -9,14 +9,13 @@ type write[K comparable, V any] struct {
 	deadline instant // never later than hard
 	hard     instant
 	cost     int64 // bytes outside the slot, a multiple of costUnit
-
-	over   *seen[V] // what a load may replace, beside what has expired; nil: anything
-	mark   mark
-	modest bool  // it evicts nothing
-	hits   uint8 // of a new entry
+	mark     mark
+	over     *seen[V] // what a load may replace, beside what has expired; nil: anything
 
 	credit  credit
 	vacant  uint32 // a slot of the locked shard that was emptied for this, + 1
+	hits    uint8  // of a new entry
+	modest  bool   // it evicts nothing
 	removed []removal[K, V]
 }
 
