@@ -1,0 +1,419 @@
+package ratelimit_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/ratelimit"
+)
+
+// The attacks on login guards that are known, each with the test that fails if its defence is taken out: here those on
+// the table, the window and the lock; in attack_login_test.go those on accounts, addresses and what is around them.
+
+// under runs an attack against a tracker, in a bubble of its own time.
+func under(t *testing.T, config ratelimit.Config, attack func(t *testing.T, tracker *ratelimit.Tracker)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { attack(t, newTracker(t, config)) })
+}
+
+// accepted fails n attempts, and returns how many were let in.
+func accepted(tracker *ratelimit.Tracker, n int, addr func(int) netip.Addr) (in int) {
+	for i := range n {
+		if a, err := tracker.Begin(addr(i)); err == nil {
+			a.Fail()
+			in++
+		}
+	}
+	return in
+}
+
+func always(addr netip.Addr) func(int) netip.Addr { return func(int) netip.Addr { return addr } }
+
+// random6 returns addresses of a prefix.
+func random6(seed uint64, prefix string) func(int) netip.Addr {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := netip.MustParsePrefix(prefix)
+	return func(int) netip.Addr {
+		a := p.Addr().As16()
+		for bit := p.Bits(); bit < 128; bit++ {
+			if r.IntN(2) == 1 {
+				a[bit/8] |= 0x80 >> (bit % 8)
+			}
+		}
+		return netip.AddrFrom16(a)
+	}
+}
+
+// Four failures, a flood that fills the table a hundred times over, four failures more: one of them is let in.
+func TestAttack01FloodToFlushOneself(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		require.Equal(t, 4, accepted(tracker, 4, always(alice)))
+		accepted(tracker, 100_000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
+		require.LessOrEqual(t, accepted(tracker, 4, always(alice)), 1)
+		require.LessOrEqual(t, tracker.Len(), 1000)
+	})
+}
+
+// A lock-out outlasts a flood of lock-outs.
+func TestAttack02FloodToFlushALock(t *testing.T) {
+	under(t, ratelimit.Config{MaxAddresses: 100}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		accepted(tracker, 5*10*100, func(i int) netip.Addr { return addr4(uint32(i/5) + 1<<30) })
+		for range 59 {
+			require.Error(t, tracker.Check(alice))
+			time.Sleep(time.Minute)
+		}
+		require.Error(t, tracker.Check(alice))
+	})
+}
+
+// A flood denies hardly any stranger, and none of the other family.
+func TestAttack03FloodToDenyStrangers(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		accepted(tracker, 5000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
+		denied := 0
+		for i := range 10_000 {
+			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {
+				denied++
+			}
+		}
+		require.LessOrEqual(t, denied, 100, "of 10,000")
+	})
+	under(t, ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 3)
+		accepted(tracker, 50_000, random6(3, "2001:db8::/32"))
+		fail(t, tracker, alice, 2)
+		require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
+		for i := range 1000 {
+			require.NoError(t, tracker.Check(addr4(uint32(i)+1<<30)))
+		}
+	})
+}
+
+// Addresses within a /64 are one, those of a /56 and a /48 have a budget together, and their neighbours their own.
+func TestAttack04RotationInIPv6(t *testing.T) {
+	for prefix, most := range map[string]int{"2001:db8:1:1::/64": 5, "2001:db8:1:100::/56": 20, "2001:db8:1::/48": 80} {
+		under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+			got := accepted(tracker, 5000, random6(4, prefix))
+			require.LessOrEqual(t, got, most, prefix)
+			require.GreaterOrEqual(t, got, min(most, 5), prefix)
+			require.NoError(t, tracker.Check(netip.MustParseAddr("2001:db8:2::1")), "the next /48")
+		})
+	}
+}
+
+// Of 500 guesses at the same time five reach the verifier.
+func TestAttack08ParallelGuesses(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		var entered [500]bool
+		var start, done sync.WaitGroup
+		start.Add(1)
+		for i := range entered {
+			done.Go(func() {
+				start.Wait()
+				_ = tracker.Guard(t.Context(), alice, "", func() error {
+					entered[i] = true
+					time.Sleep(time.Second)
+					return errWrong
+				})
+			})
+		}
+		start.Done()
+		done.Wait()
+		n := 0
+		for _, in := range entered {
+			if in {
+				n++
+			}
+		}
+		require.Equal(t, 5, n)
+	})
+}
+
+// No failure is lost where many are counted at once.
+func TestAttack09LostUpdates(t *testing.T) {
+	under(t, ratelimit.Config{Failures: 64, AlarmFailures: -1, LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		var done sync.WaitGroup
+		for range 8 {
+			done.Go(func() {
+				for range 8 {
+					_ = tracker.Fail(alice)
+				}
+			})
+		}
+		done.Wait()
+		r, ok := tracker.Lookup(alice)
+		require.True(t, ok)
+		require.Equal(t, 64, r.Failures)
+		require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
+		require.EqualValues(t, 64, tracker.Stats().Failed)
+	})
+}
+
+// Attempts that hang keep others waiting and lock nobody; when they end they are as if they had not been.
+func TestAttack10HungLogins(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		var hung []ratelimit.Attempt
+		for range 5 {
+			a, err := tracker.Begin(alice)
+			require.NoError(t, err)
+			hung = append(hung, a)
+		}
+		requireBusy(t, tracker.Check(alice), false)
+		require.Zero(t, tracker.Stats().Lockouts)
+		for _, a := range hung {
+			a.Cancel()
+		}
+		require.NoError(t, tracker.Check(alice))
+		r, _ := tracker.Lookup(alice)
+		require.Zero(t, r.Failures+r.Open)
+	})
+}
+
+// An attempt of which nobody says how it went is a failure.
+func TestAttack11NeverSettling(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		in := 0
+		for range 20 {
+			if _, err := tracker.Begin(alice); err == nil {
+				in++
+			}
+			time.Sleep(40 * time.Second)
+		}
+		require.Equal(t, 5, in)
+		require.Panics(t, func() {
+			bob := netip.MustParseAddr("192.0.2.2")
+			_ = tracker.Guard(t.Context(), bob, "", func() error { panic("the verifier") })
+		})
+		r, _ := tracker.Lookup(netip.MustParseAddr("192.0.2.2"))
+		require.Equal(t, 1, r.Failures)
+	})
+}
+
+// Knocking at a locked door prolongs nothing.
+func TestAttack14LockExtension(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		for range 3599 {
+			require.Error(t, tracker.Fail(alice))
+			time.Sleep(time.Second)
+		}
+		requireLocked(t, tracker.Check(alice), time.Second)
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 1, r.Strikes)
+		time.Sleep(time.Second)
+		require.NoError(t, tracker.Check(alice))
+	})
+}
+
+// Who stays below the window's limit for a month gets the long budget each day, and no more.
+func TestAttack15SlowDrip(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		const days = 30
+		in := 0
+		for range days * 24 * 4 {
+			in += accepted(tracker, 4, always(alice))
+			time.Sleep(15*time.Minute + time.Millisecond)
+		}
+		require.LessOrEqual(t, in, (days+1)*100)
+		require.Zero(t, tracker.Stats().Lockouts)
+		require.NotZero(t, tracker.Stats().DeniedLong)
+	})
+}
+
+// No window, wherever it begins, has a sixth failure in it.
+func TestAttack16WindowBoundary(t *testing.T) {
+	under(t, ratelimit.Config{Lockout: time.Nanosecond, LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		r := rand.New(rand.NewPCG(16, 16))
+		var at []time.Time
+		for range 5000 {
+			if tracker.Fail(alice) == nil {
+				at = append(at, time.Now())
+			}
+			switch r.IntN(4) {
+			case 0:
+				time.Sleep(time.Duration(r.Int64N(int64(time.Minute))))
+			case 1: // to the very instant at which the oldest leaves
+				if len(at) >= 5 {
+					time.Sleep(max(0, time.Until(at[len(at)-5].Add(15*time.Minute))-time.Duration(r.IntN(2))))
+				}
+			}
+		}
+		require.Greater(t, len(at), 50)
+		for i := 5; i < len(at); i++ {
+			require.GreaterOrEqual(t, at[i].Sub(at[i-5]), 15*time.Minute)
+		}
+	})
+}
+
+// Two spellings of an address are one, and no two addresses are one by their spelling.
+func TestAttack21KeyConfusion(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for i, s := range []string{"192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201", "192.0.2.1", "::ffff:192.0.2.1"} {
+			require.NoError(t, tracker.Fail(netip.MustParseAddr(s)), "%d: %s", i, s)
+		}
+		require.Equal(t, 1, tracker.Len())
+		require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
+		zoned := netip.MustParseAddr("fe80::1%eth0")
+		fail(t, tracker, zoned, 5)
+		require.Error(t, tracker.Check(netip.MustParseAddr("fe80::1%eth1")))
+		require.Error(t, tracker.Check(netip.MustParseAddr("fe80::1")))
+		require.NoError(t, tracker.Check(netip.MustParseAddr("2001:db8::192.0.2.1")), "is of IPv6 all the same")
+	})
+	under(t, ratelimit.Config{MaxAddresses: 1 << 18, Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for i := range uint32(1 << 16) {
+			require.NoError(t, tracker.Fail(netip.AddrFrom16(addr4(i*40503).As16())))
+		}
+		require.Equal(t, 1<<16, tracker.Len(), "mapped addresses are as many sources")
+	})
+}
+
+// An IPv4 address owns a /48 of 6to4 addresses, and shares the prefix of NAT64 with everybody.
+func TestAttack22TransitionSpace(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		require.Equal(t, 5, accepted(tracker, 1000, random6(22, "2002:c000:201::/48")))
+		require.Error(t, tracker.Check(alice), "who owns them")
+		require.NoError(t, tracker.Check(netip.MustParseAddr("2002:c000:202::1")))
+		fail(t, tracker, netip.MustParseAddr("64:ff9b::198.51.100.1"), 5)
+		require.Error(t, tracker.Check(netip.MustParseAddr("64:ff9b::198.51.100.1")))
+		require.NoError(t, tracker.Check(netip.MustParseAddr("64:ff9b::198.51.100.2")))
+	})
+}
+
+// Keys are hashed with a secret that each tracker draws: what collides in one does not in another.
+func TestAttack25HashFlooding(t *testing.T) {
+	saturated := func() (hit map[int]bool) {
+		tracker := newTracker(t, ratelimit.Config{Failures: 1, AlarmFailures: -1, LongFailures: -1})
+		accepted(tracker, 2000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
+		hit = make(map[int]bool)
+		for i := range 5000 {
+			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {
+				hit[i] = true
+			}
+		}
+		return hit
+	}
+	first, second := saturated(), saturated()
+	require.NotEmpty(t, first)
+	both := 0
+	for i := range first {
+		if second[i] {
+			both++
+		}
+	}
+	chance := len(first) * len(second) / 5000 // how many there are if neither knows of the other
+	require.Less(t, both, (chance+len(first))/2, "the same strangers are denied by two trackers")
+}
+
+// The sleep of a machine is no time for a window to end early, nor does a wall clock end it: the monotonic clock counts.
+func TestAttack27ClockSteps(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	fail(t, tracker, alice, 5)
+	r, _ := tracker.Lookup(alice)
+	require.Contains(t, r.LockedUntil.String(), " m=", "a monotonic reading, which no setting of the clock moves")
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		time.Sleep(time.Hour - time.Nanosecond)
+		require.Error(t, tracker.Check(alice))
+		time.Sleep(time.Nanosecond)
+		require.NoError(t, tracker.Check(alice))
+	})
+}
+
+// However many strikes there are, a lock-out is MaxLockout at the most, and never nothing.
+func TestAttack29ExponentOverflow(t *testing.T) {
+	under(t, ratelimit.Config{LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		want := time.Hour
+		for range 10_000 {
+			fail(t, tracker, alice, 5)
+			requireLocked(t, tracker.Check(alice), want)
+			time.Sleep(want)
+			want = min(2*want, 24*time.Hour)
+		}
+	})
+}
+
+// When a lock ends cannot be told to the second, and is never before its time.
+func TestAttack30PredictableUnlock(t *testing.T) {
+	under(t, ratelimit.Config{Jitter: 10 * time.Minute}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		seen := map[time.Duration]bool{}
+		for i := range uint32(200) {
+			addr := addr4(i + 1<<30)
+			fail(t, tracker, addr, 5)
+			wait, ok := ratelimit.RetryAfter(tracker.Check(addr))
+			require.True(t, ok)
+			require.GreaterOrEqual(t, wait, time.Hour)
+			require.LessOrEqual(t, wait, 70*time.Minute)
+			seen[wait] = true
+		}
+		require.Greater(t, len(seen), 150)
+	})
+}
+
+// Whoever does not receive events delays nobody; what is dropped is counted.
+func TestAttack34SlowHook(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		began := time.Now()
+		for i := range uint32(1000) {
+			for range 5 {
+				_ = tracker.Fail(addr4(i + 1<<30))
+			}
+		}
+		require.Zero(t, time.Since(began))
+		st := tracker.Stats()
+		require.Len(t, tracker.Events(), 256)
+		require.GreaterOrEqual(t, st.EventsDropped, st.Lockouts-256)
+	})
+}
+
+// Nobody needs to sweep: verdicts are the same, and the table as large as it ever was.
+func TestAttack35NoSweeper(t *testing.T) {
+	verdicts := func(sweep bool) (all []string) {
+		under(t, ratelimit.Config{MaxAddresses: 50}, func(t *testing.T, tracker *ratelimit.Tracker) {
+			r := rand.New(rand.NewPCG(35, 35))
+			for range 4000 {
+				err := tracker.Fail(addr4(uint32(r.IntN(60)) + 1<<30))
+				all = append(all, fmt.Sprintf("%T", err))
+				time.Sleep(time.Duration(r.IntN(20)) * time.Second)
+				if sweep {
+					tracker.Sweep()
+				}
+			}
+		})
+		return all
+	}
+	with, without := verdicts(true), verdicts(false)
+	let := func(all []string) (n int) {
+		for _, v := range all {
+			if v == "<nil>" {
+				n++
+			}
+		}
+		return n
+	}
+	require.InDelta(t, let(with), let(without), float64(let(with))/20, "who is let in does not depend on the sweeper")
+	require.Less(t, let(without), len(without))
+}
+
+// A failure while somebody sweeps is not lost, and what was swept does not come back.
+func TestAttack40CleanupRace(t *testing.T) {
+	under(t, ratelimit.Config{Lockout: time.Nanosecond, LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for range 300 {
+			var done sync.WaitGroup
+			done.Go(func() { tracker.Sweep() })
+			done.Go(func() { _ = tracker.Fail(alice) })
+			done.Wait()
+			r, ok := tracker.Lookup(alice)
+			require.True(t, ok)
+			require.Equal(t, 1, r.Failures)
+			time.Sleep(15 * time.Minute) // the charge leaves the window just now
+		}
+	})
+}
