@@ -256,6 +256,8 @@ func TestAttack26GiantKeys(t *testing.T) {
 	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(1<<20))
 	_, err := ratelimit.ClientIP(request("10.0.0.1:9", http.Header{"X-Forwarded-For": {strings.Repeat("10.0.0.2, ", 10_000) + "10.0.0.3"}}), proxies)
 	require.ErrorIs(t, err, ratelimit.ErrForwarding)
+	_, err = ratelimit.ClientIP(request("10.0.0.1:9", http.Header{"X-Forwarded-For": {strings.Repeat("x", 1<<20)}}), proxies)
+	require.ErrorIs(t, err, ratelimit.ErrForwarding)
 	require.Less(t, len(err.Error()), 500)
 }
 

@@ -55,7 +55,9 @@ func random6(seed uint64, prefix string) func(int) netip.Addr {
 func TestAttack01FloodToFlushOneself(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		require.Equal(t, 4, accepted(tracker, 4, always(alice)))
-		accepted(tracker, 100_000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
+		accepted(tracker, 400_000, func(i int) netip.Addr { return addr4(uint32(i/4) + 1<<30) }) // as suspicious as she is
+		_, there := tracker.Lookup(alice)
+		require.False(t, there, "she was not evicted, so this tests nothing")
 		require.LessOrEqual(t, accepted(tracker, 4, always(alice)), 1)
 		require.LessOrEqual(t, tracker.Len(), 1000)
 	})
@@ -85,6 +87,16 @@ func TestAttack03FloodToDenyStrangers(t *testing.T) {
 			}
 		}
 		require.LessOrEqual(t, denied, 100, "of 10,000")
+	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		accepted(tracker, 5*1300, func(i int) netip.Addr { return addr4(uint32(i/5) + 1<<30) }) // 300 lock-outs too many
+		denied := 0
+		for i := range 10_000 {
+			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {
+				denied++
+			}
+		}
+		require.LessOrEqual(t, denied, 1500, "of 10,000: one row of the sketch alone would deny 2,500")
 	})
 	under(t, ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		fail(t, tracker, alice, 3)
