@@ -6,6 +6,7 @@
 //	go run -C examples ./versus bound        # most entries and bytes ever held, with eight writers
 //	go run -C examples ./versus tail         # latency while a sweep, a resize or the collector runs
 //	go run -C examples ./versus loads        # a hit and a miss of a cache that loads, and a herd at one key
+//	go run -C examples ./versus logins       # what an attempt to sign in costs, and what an attacker gets
 //	go run -C examples ./versus all
 //
 // Tables are Markdown on the standard output, progress goes to the standard error. The flag -svg DIR draws
@@ -41,7 +42,7 @@ type command interface {
 }
 
 func commands() []command {
-	return []command{newThroughput(), newMemory(), newHits(), newBound(), newTail(), newLoads()}
+	return []command{newThroughput(), newMemory(), newHits(), newBound(), newTail(), newLoads(), newLogins()}
 }
 
 func run(args []string, out, progress io.Writer) error {

@@ -197,6 +197,16 @@ func TestLoads(t *testing.T) {
 	require.Regexp(t, `bounded .* 1 \|\n`, out.String(), "a herd loads once")
 }
 
+func TestLogins(t *testing.T) {
+	var out strings.Builder
+	l := newLogins()
+	l.rounds, l.time, l.flood, l.windows = 1, time.Millisecond, 2000, 3
+	l.window = 5 * time.Millisecond
+	require.NoError(t, l.run(&env{out: &out, progress: io.Discard, only: []string{"go-limiter"}}))
+	require.Regexp(t, `bounded +\| +\d+ \| +5 \| +5 \| +5 \|`, out.String(), "five, at the boundary, at once and after a flood")
+	requireRows(t, 2, out.String(), "go-limiter")
+}
+
 func TestMedian(t *testing.T) {
 	for _, c := range []struct {
 		values []float64
