@@ -43,6 +43,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+	"weak"
 )
 
 // A Cache holds at most MaxEntries entries and MaxBytes bytes, whichever is reached
@@ -97,6 +98,7 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 	}
 	c.maxEntries.Store(int64(config.MaxEntries))
 	c.maxBytes.Store(config.MaxBytes)
+	loads.home = weak.Make(c)
 	return c, nil
 }
 

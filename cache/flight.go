@@ -23,6 +23,7 @@ type loads[K comparable, V any] struct {
 	mu      sync.Mutex
 	current map[K]*loading[V] // the load whose result may be stored, by key
 
+	home     weak.Pointer[Cache[K, V]]
 	pending  atomic.Int64 // len(current), for those who need not lock if it is zero
 	turns    *semaphore.Weighted
 	failures *Cache[K, failure] // nil: none are remembered
@@ -109,12 +110,28 @@ func (f *flight) leadsTo(g *flight) bool {
 	return f == g || slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g) })
 }
 
-// aboard is the key under which the ctx of a loader has its flight, for each cache one of its own.
-type aboard struct{ loads any }
+// A seat is the ctx of a flight, before it is made to end with it: it has the values of the ctx of whoever asked
+// first, but not its end, and under the loads, as a key, the flight.
+type seat struct {
+	context.Context
+	loads any
+	*flight
+}
+
+func (s *seat) Deadline() (end time.Time, ok bool) { return end, false }
+func (s *seat) Done() <-chan struct{}              { return nil }
+func (s *seat) Err() error                         { return nil }
+
+func (s *seat) Value(key any) any {
+	if key == s.loads {
+		return s.flight
+	}
+	return s.Context.Value(key)
+}
 
 // aboard returns the flight whose loader calls with this ctx; nil: it is no loader.
 func (ls *loads[K, V]) aboard(ctx context.Context) *flight {
-	f, _ := ctx.Value(aboard{ls}).(*flight)
+	f, _ := ctx.Value(ls).(*flight)
 	return f
 }
 
@@ -147,10 +164,10 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 	}
 	l = ls.current[key]
 	if l == nil || l.abandoned() {
-		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		l = ls.register(key, load.mark, cancel)
+		l = ls.register(key, load.mark)
+		ctx, l.cancel = context.WithCancel(&seat{ctx, ls, l.flight})
 		ls.queued.Add(1)
-		go fly(ctx, weak.Make(c), ls, key, load, l, nil)
+		go fly(ctx, ls, key, load, l, nil)
 	} else if from != nil && l.leadsTo(from) {
 		return v, nil, ErrLoadCycle
 	}
@@ -162,8 +179,8 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 func (f *flight) abandoned() bool { return f.waiters == 0 && !f.behind }
 
 // register makes a load of key the current one. ls.mu must be held.
-func (ls *loads[K, V]) register(key K, mark mark, cancel context.CancelFunc) *loading[V] {
-	l := &loading[V]{mark: mark, flight: &flight{cancel: cancel, done: make(chan struct{})}, err: ErrLoaderExited}
+func (ls *loads[K, V]) register(key K, mark mark) *loading[V] {
+	l := &loading[V]{mark: mark, flight: &flight{done: make(chan struct{})}, err: ErrLoaderExited}
 	ls.enter(key, l)
 	return l
 }
@@ -231,15 +248,26 @@ func (ls *loads[K, V]) turn(ctx context.Context, f *flight) (taken bool, err err
 
 // fly waits for its turn, calls the loader, and stores what that returns unless it was superseded. It holds no
 // pointer to the cache while the loader runs. A refresh has its turn already.
-func fly[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V]], ls *loads[K, V], key K, load loader[K, V], l *loading[V], old *seen[V]) {
+func fly[K comparable, V any](ctx context.Context, ls *loads[K, V], key K, load loader[K, V], l *loading[V], old *seen[V]) {
+	roomy(1)
 	var ttl time.Duration
-	ls.run(ctx, l.flight, func(ctx context.Context) {
+	ls.run(ctx, l.flight, func() {
 		v, life, err := load.call(ctx, key, ls.ttl)
 		l.val, l.err, ttl = v, err, life
 	}, func(p *LoadPanic, ran bool) {
 		l.end(ctx, p, ran)
-		land(ctx, c.Value(), ls, key, ttl, l, old)
+		land(ctx, ls.home.Value(), ls, key, ttl, l, old)
 	})
+}
+
+// roomy makes the stack of a new goroutine as large as a load needs it, while there is hardly anything on it to be
+// moved: growing later, with all the calls on it, took a third of the time of a load.
+//
+//go:noinline
+func roomy(at int) byte {
+	var room [4 << 10]byte
+	room[at] = 1 // or the compiler would do without
+	return room[at/2]
 }
 
 // end completes what a loader left: it panicked, or did not run because nobody waited any more.
@@ -252,7 +280,7 @@ func (l *loading[V]) end(ctx context.Context, p *LoadPanic, ran bool) {
 
 // run calls fn when it is its turn, counts and times that, and then calls end, with the panic of fn and
 // whether it ran at all, and tells those who wait.
-func (ls *loads[K, V]) run(ctx context.Context, f *flight, fn func(ctx context.Context), end func(p *LoadPanic, ran bool)) {
+func (ls *loads[K, V]) run(ctx context.Context, f *flight, fn func(), end func(p *LoadPanic, ran bool)) {
 	defer close(f.done)
 	defer f.cancel()
 	taken, err := ls.turn(ctx, f)
@@ -275,7 +303,7 @@ func (ls *loads[K, V]) run(ctx context.Context, f *flight, fn func(ctx context.C
 		ls.running.Add(-1)
 		end(p, true)
 	}()
-	fn(context.WithValue(ctx, aboard{ls}, f))
+	fn()
 }
 
 // land stores the result of one key, or remembers its failure, unless something superseded the load meanwhile.

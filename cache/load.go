@@ -67,10 +67,8 @@ func (p *LoadPanic) Unwrap() error {
 // A refresh runs with nobody waiting, for at most [Config.RefreshTimeout]. Where MaxLoads are under way
 // it is left to the next caller. If it fails, or panics, the value stays as old as it is.
 func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
-	if !c.loads.watchful {
-		if v, ok := c.Get(key); ok {
-			return v, nil
-		}
+	if v, ok := c.young(key); ok {
+		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{plain: load})
 }
@@ -78,10 +76,8 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Co
 // GetOrLoadTTL is GetOrLoad for a loader that says how long its result lives, as [Cache.SetTTL] has it:
 // zero is for ever, and a result with a negative time to live is returned and not stored.
 func (c *Cache[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.Context, K) (V, time.Duration, error)) (V, error) {
-	if !c.loads.watchful {
-		if v, ok := c.Get(key); ok {
-			return v, nil
-		}
+	if v, ok := c.young(key); ok {
+		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{timed: load})
 }
@@ -102,7 +98,26 @@ func (l loader[K, V]) call(ctx context.Context, key K, ttl time.Duration) (V, ti
 	return v, ttl, err
 }
 
-// getOrLoad is GetOrLoad for a key whose fresh value, if that is all that matters, was not found.
+// young is Get for a value that need not be refreshed either. It does not count that there was none. Like Get it
+// stands on its own, so that a hit costs the same.
+func (c *Cache[K, V]) young(key K) (V, bool) {
+	var val cell[V]
+	h := hashOf(&c.engine.hasher, &key)
+	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
+	if !ok || c.engine.clock.passed(deadlineOf(f.meta)-c.loads.ahead) {
+		var none V
+		return none, false
+	}
+	if c.engine.idle != 0 {
+		c.engine.touch(&f)
+	} else {
+		f.slot().hit(f.meta)
+	}
+	c.reads.mine().hits.Add(1)
+	return val.v, true
+}
+
+// getOrLoad is GetOrLoad for a key that has no young value.
 func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (V, error) {
 	var old seen[V]
 	if c.loads.watchful {
@@ -122,6 +137,8 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 			var none V
 			return none, err
 		}
+	} else {
+		c.reads.mine().misses.Add(1)
 	}
 	if ctx.Err() != nil {
 		var none V

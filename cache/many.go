@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"weak"
 )
 
 // ErrNotLoaded is the error of a key that the loader of [Cache.GetOrLoadMany] was asked for and did not return.
@@ -123,17 +122,16 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 		waits[i] = l
 	}
 	if f != nil {
-		loadCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		f.cancel = cancel
+		ctx, f.cancel = context.WithCancel(&seat{ctx, ls, f})
 		ls.queued.Add(1)
-		go flyMany(loadCtx, weak.Make(c), ls, f, asked, mine, load)
+		go flyMany(ctx, ls, f, asked, mine, load)
 	}
 	return waits
 }
 
 // flyMany is fly for several keys.
-func flyMany[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V]], ls *loads[K, V], f *flight, keys []K, mine []*loading[V], load func(context.Context, []K) (map[K]V, error)) {
-	ls.run(ctx, f, func(ctx context.Context) {
+func flyMany[K comparable, V any](ctx context.Context, ls *loads[K, V], f *flight, keys []K, mine []*loading[V], load func(context.Context, []K) (map[K]V, error)) {
+	ls.run(ctx, f, func() {
 		values, err := load(ctx, keys)
 		var failed KeyErrors[K]
 		errors.As(err, &failed)
@@ -162,7 +160,7 @@ func flyMany[K comparable, V any](ctx context.Context, c weak.Pointer[Cache[K, V
 				i := next
 				next++
 				mine[i].end(ctx, p, ran)
-				land(ctx, c.Value(), ls, keys[i], ls.ttl, mine[i], nil)
+				land(ctx, ls.home.Value(), ls, keys[i], ls.ttl, mine[i], nil)
 			}
 		}
 		landAll()

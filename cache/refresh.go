@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"time"
-	"weak"
 )
 
 // An age is what GetOrLoad makes of the time that an entry has.
@@ -90,12 +89,12 @@ func (c *Cache[K, V]) refresh(ctx context.Context, key K, load loader[K, V], old
 	if ls.current[key] != nil || !c.peek(key, &now) || now.head != old.head || !ls.turns.TryAcquire(1) {
 		return // somebody refreshes it, or just has, or may not
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ls.refreshTimeout)
-	l := ls.register(key, load.mark, cancel)
+	l := ls.register(key, load.mark)
+	ctx, l.cancel = context.WithTimeout(&seat{ctx, ls, l.flight}, ls.refreshTimeout)
 	l.behind = true
 	ls.refreshes.Add(1)
 	over := old // old itself stays off the heap
-	go fly(ctx, weak.Make(c), ls, key, load, l, &over)
+	go fly(ctx, ls, key, load, l, &over)
 }
 
 // A failure is a load that did not succeed, and is not tried again for a while.
