@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ministryfinder/bounded/examples/versus/internal/chart"
+	"github.com/ministryfinder/bounded/examples/internal/chart"
 	"github.com/ministryfinder/bounded/examples/versus/internal/peer"
 	"github.com/ministryfinder/bounded/examples/versus/internal/trace"
 )

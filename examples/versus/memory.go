@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/ministryfinder/bounded/examples/versus/internal/chart"
+	"github.com/ministryfinder/bounded/examples/internal/chart"
 	"github.com/ministryfinder/bounded/examples/versus/internal/peer"
 )
 

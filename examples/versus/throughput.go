@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ministryfinder/bounded/examples/versus/internal/chart"
+	"github.com/ministryfinder/bounded/examples/internal/chart"
 	"github.com/ministryfinder/bounded/examples/versus/internal/peer"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ministryfinder/bounded/examples/versus/internal/chart"
+	"github.com/ministryfinder/bounded/examples/internal/chart"
 	"github.com/stretchr/testify/require"
 )
 
