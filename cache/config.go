@@ -37,11 +37,12 @@ type Config[K comparable, V any] struct {
 	StaleFor time.Duration
 
 	// StaleIfError is for how long after its end an entry is returned by GetOrLoad if it cannot be
-	// loaded anew. Zero: not at all.
+	// loaded anew, whatever the error is. Zero: not at all.
 	StaleIfError time.Duration
 
 	// RefreshAhead is the fraction of TTL after which an entry that GetOrLoad returns is loaded anew
-	// behind. It must be at least zero and less than one. Zero: it is not before its end.
+	// behind. It must be at least zero and less than one. Zero: it is not before its end. It goes by TTL: an entry with
+	// a time to live of its own, shorter than the last part of TTL, is loaded anew whenever it is returned, one load at a time.
 	RefreshAhead float64
 
 	// RefreshTimeout ends a load that nobody waits for. Zero: one minute.
