@@ -96,14 +96,14 @@ func build(ctx context.Context, conf config.Config, db *store.Store, out io.Writ
 	if err != nil {
 		return nil, err
 	}
-	mon, err := monitor.New(monitor.Parts{
-		Matcher: matcher, Sessions: door.Sessions, Tracker: door.Tracker, Database: db,
-		Routes: web.Routes(), MemoryLimit: int64(conf.MemoryLimitMB) * humanize.MByte, Logger: log,
-	})
+	answers, err := httpcache.New(httpcache.Config{MaxBytes: answersBytes})
 	if err != nil {
 		return nil, err
 	}
-	answers, err := httpcache.New(httpcache.Config{MaxBytes: answersBytes})
+	mon, err := monitor.New(monitor.Parts{
+		Matcher: matcher, Sessions: door.Sessions, Tracker: door.Tracker, Answers: answers, Database: db,
+		Routes: web.Routes(), MemoryLimit: int64(conf.MemoryLimitMB) * humanize.MByte, Logger: log,
+	})
 	if err != nil {
 		return nil, err
 	}

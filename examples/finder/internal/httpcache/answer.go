@@ -18,8 +18,43 @@ type answer struct {
 	header http.Header
 	body   []byte
 	made   time.Time
-	kept   bool // it is for anybody; otherwise it is for whoever asked first
-	cut    bool // it was too long: body is not all of it
+	ends   time.Time // it is not fresh any more
+	kept   bool      // it is for anybody; otherwise it is for whoever asked first
+	cut    bool      // it was too long: body is not all of it
+}
+
+// suits reports whether a is fresh enough for a request.
+func (a *answer) suits(asked cacheControl, h http.Header) bool {
+	if asked.has("no-cache") || h.Get("Pragma") == "no-cache" {
+		return false
+	}
+	if most, ok := asked.seconds("max-age"); ok && time.Since(a.made) >= most {
+		return false
+	}
+	least, ok := asked.seconds("min-fresh")
+	return !ok || time.Until(a.ends) >= least
+}
+
+// strip takes out the headers that are of one connection: RFC 9111, section 3.1.
+func (a *answer) strip() {
+	names := []string{"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authentication-Info", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Age"}
+	for _, line := range a.header.Values("Connection") {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	for _, name := range names {
+		a.header.Del(name)
+	}
+}
+
+// ageOf returns how old an answer says that it is.
+func ageOf(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Age"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // tag gives a an ETag if it has none.
@@ -103,13 +138,19 @@ func lifetime(r *http.Request, rec *recorder, vary []string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(seconds)*time.Second - ageOf(rec.header)
 }
 
 // cacheControl are the directives of a Cache-Control header, with their arguments.
 type cacheControl map[string]string
 
 func (c cacheControl) has(name string) bool { _, ok := c[name]; return ok }
+
+// seconds returns the argument of a directive, if it has one.
+func (c cacheControl) seconds(name string) (time.Duration, bool) {
+	n, err := strconv.ParseUint(c[name], 10, 31)
+	return time.Duration(n) * time.Second, err == nil
+}
 
 func directives(h http.Header) cacheControl {
 	c := make(cacheControl)

@@ -67,9 +67,10 @@ func (c *Cache) Stats() cache.Stats { return c.answers.Stats() }
 //   - It sets no cookie, and varies by nothing but what the Config names.
 //   - If the request was authorized, or came with a cookie, Cache-Control says public.
 //
-// An answer that is kept gets an ETag if it has none; who names it in If-None-Match gets 304. A request with no-cache or
-// max-age=0 is answered anew, as is one with a Range, and one with no-store leaves no trace. A request of another method that succeeds
-// drops what was kept for its URL.
+// An answer that is kept gets an ETag if it has none; who names it in If-None-Match gets 304. A request is
+// answered anew if it says no-cache, or by max-age or min-fresh that what is kept is too old for it, or if it is for a Range; one with
+// no-store leaves no trace. A request of another method that succeeds drops what was kept for its URL. What is stale
+// is never sent, and Expires is not looked at.
 //
 // Those who ask for the same at the same time wait for one call of next. Its answer is whole before anybody
 // gets it: do not put the cache before what streams.
@@ -82,13 +83,13 @@ func (c *Cache) Middleware(next http.Handler) http.Handler {
 		case asked.has("no-store"), r.Header.Get("Range") != "":
 			next.ServeHTTP(w, r)
 		case asked.has("only-if-cached"):
-			if a, ok := c.answers.Get(c.key(r)); ok && a.kept {
+			if a, ok := c.answers.Get(c.key(r)); ok && a.kept && a.suits(asked, r.Header) {
 				a.write(w, r, false)
 			} else {
 				http.Error(w, "not in the cache", http.StatusGatewayTimeout)
 			}
 		default:
-			if asked.has("no-cache") || asked["max-age"] == "0" || r.Header.Get("Pragma") == "no-cache" {
+			if a, ok := c.answers.Peek(c.key(r)); ok && !a.suits(asked, r.Header) {
 				c.answers.Delete(c.key(r))
 			}
 			c.serve(w, r, next)
@@ -157,8 +158,10 @@ func (c *Cache) make(ctx context.Context, r *http.Request, next http.Handler) (*
 	if rec.cut {
 		life = 0
 	}
-	a := &answer{status: rec.status, header: rec.header, body: rec.body.Bytes(), made: time.Now(), kept: life > 0, cut: rec.cut}
+	a := &answer{status: rec.status, header: rec.header, body: rec.body.Bytes(), made: time.Now().Add(-ageOf(rec.header)), kept: life > 0, cut: rec.cut}
+	a.ends = time.Now().Add(life)
 	if a.kept {
+		a.strip()
 		a.tag()
 	}
 	return a, life
@@ -174,5 +177,11 @@ func (c *Cache) key(r *http.Request) string {
 	return b.String()
 }
 
-// location returns the host and URL of r, ended by a byte that no URL has.
-func location(r *http.Request) string { return r.Host + r.URL.RequestURI() + "\n" }
+// location returns the scheme, host and URL of r, ended by a byte that no URL has.
+func location(r *http.Request) string {
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + r.Host + r.URL.RequestURI() + "\n"
+}

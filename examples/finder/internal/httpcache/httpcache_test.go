@@ -209,42 +209,96 @@ func TestUnsafeMethods(t *testing.T) {
 
 // A herd waits for one answer if it is for anybody; if it is not, each gets an answer of their own.
 func TestHerd(t *testing.T) {
-	for _, public := range []bool{true, false} {
-		s := &site{header: control("private"), wait: make(chan struct{})}
-		if public {
-			s.header = control("max-age=60")
-		}
-		_, h := newSite(t, s)
-		var group sync.WaitGroup
-		var seen sync.Map
-		for range 50 {
-			group.Go(func() { seen.Store(body(t, ask(h, "GET", "/a")), true) })
-		}
-		for s.calls.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		close(s.wait)
-		group.Wait()
-		answers := 0
-		seen.Range(func(any, any) bool { answers++; return true })
-		require.Equal(t, map[bool]int{true: 1, false: 50}[public], answers)
+	for says, want := range map[string]int{"max-age=60": 1, "private": 50} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &site{header: control(says), wait: make(chan struct{})}
+			_, h := newSite(t, s)
+			var group sync.WaitGroup
+			var seen sync.Map
+			for range 50 {
+				group.Go(func() { seen.Store(body(t, ask(h, "GET", "/a")), true) })
+			}
+			synctest.Wait()
+			require.EqualValues(t, 1, s.calls.Load())
+			close(s.wait)
+			group.Wait()
+			answers := 0
+			seen.Range(func(any, any) bool { answers++; return true })
+			require.Equal(t, want, answers)
+		})
 	}
 }
 
 // An Invalidate while an answer is made wins over it.
 func TestInvalidateWins(t *testing.T) {
-	s := &site{header: control("max-age=60"), wait: make(chan struct{})}
-	c, h := newSite(t, s)
-	done := make(chan string)
-	go func() { done <- body(t, ask(h, "GET", "/a")) }()
-	for s.calls.Load() == 0 {
-		time.Sleep(time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{header: control("max-age=60"), wait: make(chan struct{})}
+		c, h := newSite(t, s)
+		done := make(chan string)
+		go func() { done <- body(t, ask(h, "GET", "/a")) }()
+		synctest.Wait()
+		c.Invalidate()
+		close(s.wait)
+		require.Equal(t, "/a 1", <-done)
+		require.Equal(t, "/a 2", body(t, ask(h, "GET", "/a")))
+		require.Equal(t, "/a 2", body(t, ask(h, "GET", "/a")))
+	})
+}
+
+// A site that knows conditions itself is asked without them, so that what is kept is whole.
+func TestConditionsStayHere(t *testing.T) {
+	modified := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	c, err := New(Config{MaxBytes: 1 << 20})
+	require.NoError(t, err)
+	h := c.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"x"`)
+		http.ServeContent(w, r, "a.txt", modified, strings.NewReader("whole"))
+	}))
+	for _, header := range [][]string{{"If-None-Match", `"x"`}, {"If-Modified-Since", modified.Format(http.TimeFormat)}} {
+		c.Invalidate()
+		require.Equal(t, http.StatusNotModified, ask(h, "GET", "/a", header...).StatusCode)
+		got := ask(h, "GET", "/a")
+		require.Equal(t, http.StatusOK, got.StatusCode)
+		require.Equal(t, "whole", body(t, got))
+		require.NotEmpty(t, got.Header.Get("Age"), "it was kept")
 	}
-	c.Invalidate()
-	close(s.wait)
-	require.Equal(t, "/a 1", <-done)
-	require.Equal(t, "/a 2", body(t, ask(h, "GET", "/a")))
-	require.Equal(t, "/a 2", body(t, ask(h, "GET", "/a")))
+}
+
+// What is of one connection is not kept.
+func TestHeadersOfAConnection(t *testing.T) {
+	s := &site{header: control("max-age=60")}
+	for name, value := range map[string]string{"Connection": "close, X-Hop", "X-Hop": "1", "Keep-Alive": "1", "Upgrade": "h2c", "X-End": "2"} {
+		s.header.Set(name, value)
+	}
+	_, h := newSite(t, s)
+	ask(h, "GET", "/a")
+	got := ask(h, "GET", "/a").Header
+	for _, name := range []string{"Connection", "X-Hop", "Keep-Alive", "Upgrade"} {
+		require.Empty(t, got.Get(name), name)
+	}
+	require.Equal(t, "2", got.Get("X-End"))
+}
+
+// An answer that was old when it came lives so much shorter, and a request may want a younger one.
+func TestAgesOfAnswersAndRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{header: control("max-age=60")}
+		s.header.Set("Age", "20")
+		_, h := newSite(t, s)
+		ask(h, "GET", "/a")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"30"}, ask(h, "GET", "/a").Header.Values("Age"))
+		require.Equal(t, "/a 1", body(t, ask(h, "GET", "/a", "Cache-Control", "max-age=31")))
+		require.Equal(t, "/a 1", body(t, ask(h, "GET", "/a", "Cache-Control", "min-fresh=30")))
+		require.Equal(t, http.StatusGatewayTimeout, ask(h, "GET", "/a", "Cache-Control", "only-if-cached, max-age=30").StatusCode)
+		require.Equal(t, "/a 2", body(t, ask(h, "GET", "/a", "Cache-Control", "max-age=30")))
+		require.Equal(t, "/a 3", body(t, ask(h, "GET", "/a", "Cache-Control", "min-fresh=41")))
+		time.Sleep(39 * time.Second)
+		require.Equal(t, "/a 3", body(t, ask(h, "GET", "/a")))
+		time.Sleep(time.Second)
+		require.Equal(t, "/a 4", body(t, ask(h, "GET", "/a")), "40 s after it came")
+	})
 }
 
 func TestPanicsOfHandlersAreTheirs(t *testing.T) {

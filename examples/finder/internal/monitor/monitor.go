@@ -34,6 +34,7 @@ type Parts struct {
 	Matcher  Matcher
 	Sessions Container
 	Tracker  Container
+	Answers  sweep.Sweeper // what is kept of the site's own answers
 	Database interface{ Ping(context.Context) error }
 
 	Routes      []string // the patterns of the service's routes
@@ -100,6 +101,7 @@ func New(parts Parts) (*Monitor, error) {
 		sweeper  sweep.Sweeper
 	}{
 		{"cache", cacheInterval, parts.Matcher},
+		{"answers", cacheInterval, parts.Answers},
 		{"sessions", cacheInterval, parts.Sessions},
 		{"tracker", trackerInterval, parts.Tracker},
 		{"metrics", metricsInterval, m.recorder},
