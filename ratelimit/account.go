@@ -33,6 +33,7 @@ type Login struct {
 // a login is a Login with hashes for strings. Zero means that there is none.
 type login struct {
 	source
+	hash         uint64 // of the source
 	account      uint64
 	pair, device uint64 // of the account with the source, and with the device
 	secret       uint32 // of the account with the secret
@@ -45,7 +46,7 @@ func (l *login) mark() uint32 { return uint32(l.account) }
 // no two ways to put strings together give one hash.
 func (t *table) login(l Login, s source) login {
 	if l.Account == "" {
-		return login{source: s}
+		return login{source: s, hash: t.hash(s)}
 	}
 	type pair struct {
 		account string
@@ -55,6 +56,7 @@ func (t *table) login(l Login, s source) login {
 	type secret struct{ account, secret string }
 	hashed := login{
 		source:  s,
+		hash:    t.hash(s),
 		account: atLeastOne(maphash.String(t.seed, l.Account)),
 		pair:    atLeastOne(maphash.Comparable(t.seed, pair{l.Account, s})),
 	}
@@ -256,5 +258,6 @@ func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
 	if err != nil || !addr.IsValid() {
 		return Attempt{}, err
 	}
-	return t.begin(t.table.login(l, s))
+	hashed := t.table.login(l, s)
+	return t.begin(&hashed)
 }

@@ -16,7 +16,7 @@ func (t *Tracker) Lookup(addr netip.Addr) (Record, bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i, ok := t.table.find(s)
+	i, ok := t.table.find(t.table.hash(s), s)
 	if !ok {
 		return Record{}, false
 	}
@@ -90,12 +90,13 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tb, now := &t.table, t.now()
-	i, ok := tb.find(s)
+	hash := tb.hash(s)
+	i, ok := tb.find(hash, s)
 	if x.Tracked = ok; ok {
 		x.Record, x.Long = t.record(i, now), tb.longNow(i, now)
 	}
 	for j := range tb.rule.failures {
-		stamp, kind := tb.family[s.family].sketch.least(tb.hash(s), j), Inherited
+		stamp, kind := tb.family[s.family].sketch.least(hash, j), Inherited
 		if ok {
 			stamp, kind = tb.stampsOf(i)[j], tb.entries[i].kind(j)
 		}
@@ -107,7 +108,7 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	for n := range tb.family[s.family].tiers {
 		p := &tb.family[s.family].tiers[n]
 		x.Networks = append(x.Networks, Network{
-			Prefix: s.network(p.bits), Charges: p.count(tb.hash(p.key(s)), now),
+			Prefix: s.network(p.bits), Charges: p.count(p.hash(s), now),
 			Limit: PrefixLimit{IPv4: s.family == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
 		})
 	}

@@ -19,7 +19,7 @@ func checkInvariants(t *testing.T, tb *table) {
 			continue
 		}
 		used++
-		at, ok := tb.find(e.source)
+		at, ok := tb.find(tb.hash(e.source), e.source)
 		require.True(t, ok)
 		require.EqualValues(t, i, at)
 		stamps := tb.stampsOf(uint32(i))
@@ -60,6 +60,8 @@ func (r reference) inWindow(s source, now, window int64) (n int) {
 	return n
 }
 
+func loginOf(tb *table, s source) *login { return &login{source: s, hash: tb.hash(s)} }
+
 // Whatever floods the table, nobody gets a sixth charge in a window: compared with
 // a reference that forgets nothing.
 func TestNoFloodBuysASixthFailure(t *testing.T) {
@@ -71,8 +73,8 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 1))
 				made := reference{}
 				type open struct {
-					s  source
-					id int64
+					s source
+					c charged
 				}
 				var pending []open
 				now := int64(1)
@@ -89,11 +91,11 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 					case "lock-and-flush":
 						s.bits = uint64(n/7) % 3000
 					}
-					id, _, v := tb.charge(&login{source: s}, now)
+					c, v := tb.charge(loginOf(&tb, s), now)
 					if v.kind == allowed {
-						require.Less(t, made.inWindow(s, id, tb.rule.window), tb.rule.failures, "charge %d", n)
-						made[s] = append(made[s], id)
-						pending = append(pending, open{s, id})
+						require.Less(t, made.inWindow(s, c.id, tb.rule.window), tb.rule.failures, "charge %d", n)
+						made[s] = append(made[s], c.id)
+						pending = append(pending, open{s, c})
 					}
 					for len(pending) > 0 && r.IntN(3) > 0 {
 						k := r.IntN(len(pending))
@@ -101,12 +103,12 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 						pending[k] = pending[len(pending)-1]
 						pending = pending[:len(pending)-1]
 						if r.IntN(10) > 0 {
-							tb.settle(&login{source: p.s}, p.id, failed, now)
+							tb.settle(loginOf(&tb, p.s), p.c, failed, now)
 							continue
 						}
-						tb.settle(&login{source: p.s}, p.id, succeeded, now) // the charge is given back
+						tb.settle(loginOf(&tb, p.s), p.c, succeeded, now) // the charge is given back
 						for j, at := range made[p.s] {
-							if at == p.id {
+							if at == p.c.id {
 								made[p.s] = append(made[p.s][:j:j], made[p.s][j+1:]...)
 								break
 							}
@@ -136,8 +138,8 @@ func FuzzTable(f *testing.F) {
 		made := reference{}
 		now := int64(1)
 		type open struct {
-			s  source
-			id int64
+			s source
+			c charged
 		}
 		var opens []open
 		for _, op := range ops {
@@ -145,19 +147,19 @@ func FuzzTable(f *testing.F) {
 			now += int64(op&3) * 13
 			switch op >> 2 & 3 {
 			case 0, 1:
-				id, _, v := tb.charge(&login{source: s}, now)
+				c, v := tb.charge(loginOf(&tb, s), now)
 				if v.kind != allowed {
 					require.Positive(t, v.wait)
 					break
 				}
-				require.Less(t, made.inWindow(s, id, 100), 2)
-				made[s] = append(made[s], id)
-				opens = append(opens, open{s, id})
+				require.Less(t, made.inWindow(s, c.id, 100), 2)
+				made[s] = append(made[s], c.id)
+				opens = append(opens, open{s, c})
 			case 2:
 				if len(opens) > 0 {
 					o := opens[0]
 					opens = opens[1:]
-					tb.settle(&login{source: o.s}, o.id, failed, now)
+					tb.settle(loginOf(&tb, o.s), o.c, failed, now)
 				}
 			case 3:
 				tb.sweep(0, 3, now)

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"hash/maphash"
 	"math/bits"
 	"time"
 )
@@ -12,6 +13,7 @@ import (
 // Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
 // for each cell to do so.
 type prefixTier struct {
+	seed    maphash.Seed
 	bits    int
 	shift   int // of source.bits
 	limit   int
@@ -28,15 +30,13 @@ func newPrefixTier(p PrefixLimit, window int64, addresses int) prefixTier {
 		shift = 32 - p.Bits
 	}
 	return prefixTier{
-		bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe,
+		seed: maphash.MakeSeed(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe,
 		width: bucketWidth(window), mask: uint32(row - 1), cells: make([]histogram, sketchRows*row),
 	}
 }
 
-// key is what is hashed for a network. No source has its family.
-func (p *prefixTier) key(s source) source {
-	return source{s.bits >> p.shift, s.family + families*family(p.bits)}
-}
+// hash returns that of the network that a source is in.
+func (p *prefixTier) hash(s source) uint64 { return maphash.Comparable(p.seed, s.bits>>p.shift) }
 
 // at returns the number of a network's cell.
 func (p *prefixTier) at(hash uint64, row int) int {
@@ -83,20 +83,20 @@ func (p *prefixTier) full(hash uint64, now int64) bool { return p.count(hash, no
 // prefixHashes are those of the networks of one source, so that they are computed once.
 type prefixHashes [mostPrefixes]uint64
 
-// judgePrefixes says whether the networks of a source may be charged.
-func (t *table) judgePrefixes(s source, now int64) (hashes prefixHashes, v verdict) {
+// judgePrefixes says whether the networks of a source may be charged, and sets their hashes if so.
+func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict {
 	tiers := t.family[s.family].tiers
 	for n := range tiers {
 		p := &tiers[n]
-		hashes[n] = t.hash(p.key(s))
+		hashes[n] = p.hash(s)
 		if p.observe {
 			continue
 		}
 		if wait := p.wait(hashes[n], now); wait > 0 {
-			return hashes, verdict{kind: crowded, bits: uint8(p.bits), wait: wait}
+			return verdict{kind: crowded, bits: uint8(p.bits), wait: wait}
 		}
 	}
-	return hashes, verdict{}
+	return verdict{}
 }
 
 // chargePrefixes charges the networks of a source, and reports those that then have
@@ -118,6 +118,6 @@ func (t *table) chargePrefixes(s source, hashes *prefixHashes, now int64) {
 func (t *table) refundPrefixes(s source, at int64) {
 	tiers := t.family[s.family].tiers
 	for n := range tiers {
-		tiers[n].sub(t.hash(tiers[n].key(s)), at)
+		tiers[n].sub(tiers[n].hash(s), at)
 	}
 }

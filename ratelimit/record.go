@@ -133,7 +133,7 @@ func (t *table) snapshot(records []transition, from, to int, now int64, wall tim
 func (t *table) carry(records, old []transition, wall time.Time) []transition {
 	forgotten := map[source]transition{}
 	for _, r := range old {
-		switch _, tracked := t.find(r.source); {
+		switch _, tracked := t.find(t.hash(r.source), r.source); {
 		case r.kind == lockout && r.at > wall.UnixNano() && !tracked:
 			forgotten[r.source] = r
 		case r.kind == unlocked:
@@ -163,9 +163,9 @@ func (t *table) restore(records []transition, now int64, wall time.Time) {
 		if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
 			continue
 		}
-		e, ok := t.find(r.source)
+		e, ok := t.find(t.hash(r.source), r.source)
 		if !ok {
-			e = t.insert(r.source, now)
+			e = t.insert(t.hash(r.source), r.source, now)
 		}
 		switch r.kind {
 		case lockout:

@@ -101,17 +101,20 @@ func (t *Tracker) Begin(addr netip.Addr) (Attempt, error) {
 	if err != nil || !addr.IsValid() {
 		return Attempt{}, err
 	}
-	return t.begin(login{source: s})
+	return t.begin(&login{source: s, hash: t.table.hash(s)})
 }
 
-func (t *Tracker) begin(l login) (Attempt, error) {
+// begin charges an attempt. The clock is read before the lock is taken, to hold it for less: the time of a
+// charge is one between the call and its return, and the table gives no two the same.
+func (t *Tracker) begin(l *login) (Attempt, error) {
+	now := t.now()
 	t.mu.Lock()
-	id, known, v := t.table.charge(&l, t.now())
+	c, v := t.table.charge(l, now)
 	t.mu.Unlock()
 	if v.kind != allowed {
 		return Attempt{}, v.err(l.source)
 	}
-	return Attempt{tracker: t, login: l, id: id, known: known}, nil
+	return Attempt{tracker: t, login: *l, charged: c}, nil
 }
 
 // Check returns the error that Begin would return for addr, or nil. It charges
@@ -121,9 +124,9 @@ func (t *Tracker) Check(addr netip.Addr) error {
 	if err != nil || !addr.IsValid() {
 		return err
 	}
-	l := login{source: s}
+	l, now := login{source: s, hash: t.table.hash(s)}, t.now()
 	t.mu.Lock()
-	v := t.table.check(&l, t.now())
+	v := t.table.check(&l, now)
 	t.mu.Unlock()
 	return v.err(s)
 }
@@ -131,9 +134,18 @@ func (t *Tracker) Check(addr netip.Addr) error {
 // Fail records a failure of addr: it is Begin and [Attempt.Fail] in one, for a caller who
 // learns of failures only, from a log. It returns the error of Begin.
 func (t *Tracker) Fail(addr netip.Addr) error {
-	a, err := t.Begin(addr)
-	a.Fail()
-	return err
+	addr, s, err := t.admit(addr)
+	if err != nil || !addr.IsValid() {
+		return err
+	}
+	l, now := login{source: s, hash: t.table.hash(s)}, t.now()
+	t.mu.Lock()
+	c, v := t.table.charge(&l, now)
+	if v.kind == allowed {
+		t.table.settle(&l, c, failed, now)
+	}
+	t.unlockAndWrite()
+	return v.err(s)
 }
 
 // Succeed forgets the failures of addr, but no lock-out and no open attempt. A login
@@ -259,8 +271,7 @@ func (t *Tracker) Sweep() (removed int) {
 type Attempt struct {
 	tracker *Tracker
 	login   login
-	id      int64
-	known   bool // charged to an acquaintance
+	charged charged
 }
 
 // Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
@@ -275,12 +286,9 @@ func (a Attempt) Cancel() { a.end(cancelled) }
 
 func (a Attempt) end(how outcome) {
 	if t := a.tracker; t != nil {
+		now := t.now()
 		t.mu.Lock()
-		defer t.unlockAndWrite()
-		if a.known {
-			t.table.settleKnown(&a.login, a.id, how, t.now())
-		} else {
-			t.table.settle(&a.login, a.id, how, t.now())
-		}
+		t.table.settle(&a.login, a.charged, how, now)
+		t.unlockAndWrite()
 	}
 }

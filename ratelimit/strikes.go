@@ -1,0 +1,145 @@
+package ratelimit
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// lock begins a lock-out of entry i, unless there is one.
+func (t *table) lock(i uint32, now int64) {
+	e := &t.entries[i]
+	if e.locked(now) {
+		return
+	}
+	if t.rule.isProxy(e.source) {
+		t.counts.proxyFailures++
+		t.emit(Event{Kind: ProxyFailing, Source: e.source.prefix()}, now)
+		return
+	}
+	strikes := t.strikes(e, now)
+	span := t.rule.span(strikes)
+	if t.rule.jitter > 0 {
+		span += rand.Int64N(t.rule.jitter + 1)
+	}
+	t.lockUntil(e, now+span, strikes+1)
+	t.counts.lockouts++
+	t.change(lockout, e)
+	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
+}
+
+// lockUntil locks a source that then has so many strikes.
+func (t *table) lockUntil(e *entry, until int64, strikes int) {
+	for strikes > 1 && t.rule.span(strikes-1) == t.rule.maxLockout {
+		strikes-- // with one less the next is as long
+	}
+	e.lockedUntil = until
+	e.forgivenAt = until + int64(strikes)*t.rule.maxLockout
+	e.struck, e.pardoned = true, false
+}
+
+// locked reports whether an entry is locked out.
+func (e *entry) locked(now int64) bool { return e.lockedUntil > now && !e.pardoned }
+
+// isProxy reports whether a source is a proxy that must not be locked.
+func (r *rule) isProxy(s source) bool {
+	for _, p := range r.proxies {
+		if p.Overlaps(s.prefix()) {
+			return true
+		}
+	}
+	return false
+}
+
+// change remembers for the journal that an entry was locked or unlocked.
+func (t *table) change(kind transitionKind, e *entry) {
+	t.sequence++
+	t.changed = transition{sequence: t.sequence, source: e.source, kind: kind, at: e.lockedUntil, more: e.forgivenAt}
+}
+
+// mostStrikes returns how many strikes make the longest lock-out.
+func (r *rule) mostStrikes() int64 {
+	n := 1
+	for r.span(n) < r.maxLockout {
+		n++
+	}
+	return int64(n)
+}
+
+// span returns how long the lock-out is of a source with so many strikes before.
+func (r *rule) span(strikes int) int64 {
+	span := r.lockout
+	for range strikes {
+		if span > r.maxLockout/2 {
+			return r.maxLockout
+		}
+		span *= 2
+	}
+	return span
+}
+
+// strikes returns the lock-outs of a source that are not forgiven.
+func (t *table) strikes(e *entry, now int64) int {
+	left := e.forgivenAt - max(now, e.lockedUntil)
+	return int(max(0, left+t.rule.maxLockout-1) / t.rule.maxLockout)
+}
+
+// pardon forgets the failures of a source.
+func (t *table) pardon(s source, now int64) {
+	i, ok := t.find(t.hash(s), s)
+	if !ok {
+		return
+	}
+	e := &t.entries[i]
+	for j := t.rule.failures - 1; j >= 0; j-- {
+		if e.open>>j&1 == 0 {
+			t.refund(i, j, &login{source: s})
+		}
+	}
+	t.place(i, now)
+}
+
+// unlock forgets a source and reports whether it was locked, for all that is known.
+// Where the sketch would deny it, an entry that is empty stays in the table for as long.
+func (t *table) unlock(s source, now int64) (wasLocked bool) {
+	hash := t.hash(s)
+	i, ok := t.find(hash, s)
+	pardoned := false
+	if ok {
+		wasLocked, pardoned = t.entries[i].locked(now), t.entries[i].pardoned
+		t.remove(i)
+	}
+	if v := t.judgeStranger(hash, s, now); v.kind != allowed {
+		wasLocked = wasLocked || !ok || !pardoned
+		i = t.insert(hash, s, now)
+		e := &t.entries[i]
+		clear(t.stampsOf(i))
+		e.inherited, e.forgivenAt = 0, 0
+		t.long[i] = histogram{}
+		e.lockedUntil, e.pardoned = now+v.wait+t.rule.window, true
+		t.place(i, now)
+	}
+	if wasLocked {
+		t.change(unlocked, &entry{source: s})
+		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
+	}
+	return wasLocked
+}
+
+// lockNow locks a source for a span, without a strike, and never for less than it is.
+func (t *table) lockNow(s source, span, now int64) {
+	hash := t.hash(s)
+	i, ok := t.find(hash, s)
+	if !ok {
+		i = t.insert(hash, s, now)
+	}
+	e := &t.entries[i]
+	strikes := t.strikes(e, now)
+	if e.pardoned {
+		e.lockedUntil = 0
+	}
+	t.lockUntil(e, max(e.lockedUntil, now+span), strikes)
+	t.place(i, now)
+	t.counts.lockouts++
+	t.change(lockout, e)
+	t.emit(Event{Kind: LockedOut, Source: s.prefix(), Wait: time.Duration(e.lockedUntil - now), Strikes: strikes}, now)
+}
