@@ -6,7 +6,8 @@
 // [Recorder] keeps what a web service wants to know about itself: requests by
 // endpoint and status, errors by kind, slow requests, the error rate.
 // [ReadMemory] says how much memory the process has and may have, and a
-// [Watch] raises the alarm before the limit is reached. One [Snapshot] is
+// [Watch] raises the alarm before the limit is reached, or when the memory grows
+// as if it leaked, with the last heap profiles kept by [Profiles]. One [Snapshot] is
 // written as JSON, as an expvar variable or as Prometheus text.
 //
 // # Bounds

@@ -118,6 +118,34 @@ func ExampleWatch() {
 	// high
 }
 
+// The last heap profiles, for go tool pprof.
+func ExampleProfiles() {
+	dir, err := os.MkdirTemp("", "profiles")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	profiles, err := metrics.NewProfiles(metrics.ProfilesConfig{Dir: dir, Keep: 2})
+	if err != nil {
+		panic(err)
+	}
+	for _, reason := range []string{"first", "second", "third"} {
+		if _, err := profiles.Write(reason); err != nil {
+			panic(err)
+		}
+	}
+	list, err := profiles.List()
+	if err != nil {
+		panic(err)
+	}
+	for _, p := range list {
+		fmt.Println(p.Reason, p.Bytes > 0)
+	}
+	// Output:
+	// third true
+	// second true
+}
+
 func ExampleReadMemory() {
 	m := metrics.ReadMemory()
 	if n, ok := m.CgroupLimit.Get(); ok {

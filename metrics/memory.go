@@ -76,20 +76,60 @@ func ReadMemory() Memory {
 // against the memory of the machine. Neither garbage nor page cache counts,
 // because both go away when memory is short.
 func (m Memory) Pressure() (share float64, ok bool) {
+	return m.tightest().share()
+}
+
+// tightest returns what Pressure is the share of.
+func (m Memory) tightest() use {
 	live := m.GoLive
 	if live.IsUnknown() {
 		live = m.GoHeap
 	}
-	share, ok = larger(0, false)(ratio(plus(live, m.GoRuntime), m.GoLimit))
-	share, ok = larger(share, ok)(ratio(minus(m.CgroupUsage, m.CgroupCache), m.CgroupLimit))
-	if !ok {
-		return ratio(m.RSS, m.SystemTotal)
+	u := use{plus(live, m.GoRuntime), m.GoLimit}.larger(use{minus(m.CgroupUsage, m.CgroupCache), m.CgroupLimit})
+	if _, known := u.share(); !known {
+		return use{m.RSS, m.SystemTotal}
 	}
-	return share, ok
+	return u
+}
+
+// A use is what is used of a limit.
+type use struct{ used, limit Bytes }
+
+// share returns the share of the limit that is used, if both are known.
+func (u use) share() (float64, bool) { return ratio(u.used, u.limit) }
+
+// larger returns the one of u and v whose share is larger, where one whose share
+// is unknown counts as none.
+func (u use) larger(v use) use {
+	a, aKnown := u.share()
+	b, bKnown := v.share()
+	if !bKnown || aKnown && a >= b {
+		return u
+	}
+	return v
 }
 
 // String returns the figures as a sentence.
 func (m Memory) String() string {
 	return fmt.Sprintf("%v resident, %v of it held by Go (limit %v); control group %v of %v; system %v available of %v",
 		m.RSS, m.GoTotal, m.GoLimit, m.CgroupUsage, m.CgroupLimit, m.SystemAvailable, m.SystemTotal)
+}
+
+// limits are the limits that were known last.
+type limits struct{ goLimit, cgroup, system Bytes }
+
+// change takes over what m knows of the limits and reports whether one of them has
+// another value than before.
+func (l *limits) change(m Memory) (changed bool) {
+	take := func(b *Bytes, now Bytes) {
+		if now.IsUnknown() {
+			return
+		}
+		changed = changed || !b.IsUnknown() && *b != now
+		*b = now
+	}
+	take(&l.goLimit, m.GoLimit)
+	take(&l.cgroup, m.CgroupLimit)
+	take(&l.system, m.SystemTotal)
+	return changed
 }

@@ -176,14 +176,3 @@ func ratio(part, whole Bytes) (float64, bool) {
 	}
 	return float64(part.n) / float64(whole.n), true
 }
-
-// larger returns a function that returns the larger of two ratios, where one
-// that is not ok counts as none.
-func larger(a float64, aOK bool) func(b float64, bOK bool) (float64, bool) {
-	return func(b float64, bOK bool) (float64, bool) {
-		if !bOK || aOK && a >= b {
-			return a, aOK
-		}
-		return b, true
-	}
-}

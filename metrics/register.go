@@ -19,6 +19,7 @@ const maxRows = 1000
 //	metrics.Register(r, "janitor", janitor.Jobs)      // of each job, by its name
 //	metrics.Register(r, "query_times", ring.Snapshot) // with quantiles
 //	metrics.Register(r, "memory_watch", watch.State)
+//	metrics.Register(r, "memory_growth", watch.Growth)
 //
 // Each exported field becomes a figure, whose name is name, the field's in
 // snake_case, and its unit. A uint64 counts what has happened and becomes a

@@ -50,6 +50,7 @@ func TestRegisterEveryContainer(t *testing.T) {
 	require.NoError(t, metrics.Register(r, "janitor", janitor.Jobs))
 	require.NoError(t, metrics.Register(r, "query_times", times.Snapshot))
 	require.NoError(t, metrics.Register(r, "memory_watch", watch.State))
+	require.NoError(t, metrics.Register(r, "memory_growth", watch.Growth))
 	require.NoError(t, r.AddFamily(family))
 
 	s := r.Snapshot()
@@ -84,6 +85,7 @@ func TestRegisterEveryContainer(t *testing.T) {
 	require.InDelta(t, 0.099, value("query_times_p99_seconds"), 1e-12)
 	require.InDelta(t, 0.1, value("query_times_max_seconds"), 1e-12)
 	require.Zero(t, value("memory_watch_level"))
+	require.Zero(t, value("memory_growth_confidence"))
 	require.InDelta(t, time.Now().Unix(), value("memory_watch_since_timestamp_seconds"), 60)
 	require.Equal(t, 1.0, value("calls_total", "tenant", "parish", "method", "GET"))
 	require.Equal(t, "sessions: reads that returned a value.", f["sessions_hits_total"].help)

@@ -73,4 +73,20 @@ var vocabulary = map[string]string{
 	"Checks":  "how often the memory was looked at",
 	"Unknown": "how often nothing could be told of it",
 	"Changes": "how often the level changed",
+
+	"ProfileErrors": "heap profiles that could not be written",
+
+	// Growth
+	"At":           "when it was measured, in seconds since 1970",
+	"Marks":        "low-water marks that the growth is computed from",
+	"Window":       "time that was looked at, in seconds",
+	"SharePerHour": "growth of the share of the limit in an hour",
+	"SlowestShare": "lower end of the 95 % confidence interval of the growth",
+	"FastestShare": "upper end of the 95 % confidence interval of the growth",
+	"BytesPerHour": "growth in an hour, in bytes",
+	"Confidence":   "probability with which memory that does not grow would have seemed to grow less",
+	"LimitAt":      "when the limit is reached at this rate, in seconds since 1970",
+	"LimitSoonest": "when the limit is reached at the rate of the upper end",
+	"LimitLatest":  "when the limit is reached at the rate of the lower end",
+	"Suspected":    "whether a leak is suspected",
 }

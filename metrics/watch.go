@@ -66,6 +66,25 @@ type WatchConfig struct {
 	// Sweep and with no lock held: the place to call Shrink of a cache. A panic in
 	// it is recovered and counted. Nil means that [slog.Default] logs it.
 	OnChange func(Event)
+
+	// GrowthWindow is the time over which [Growth] is measured. Zero means 1 hour. A
+	// leak shows after a quarter of it and is suspected after the whole.
+	GrowthWindow time.Duration
+
+	// GrowthHorizon and GrowthConfidence say when a leak is suspected: when with this
+	// confidence the memory grows, and at the present rate reaches the limit within
+	// this time. Zero means 24 hours and 0.999. The suspicion ends at a confidence below 0.9
+	// or at a limit twice as far away.
+	GrowthHorizon    time.Duration
+	GrowthConfidence float64
+
+	// OnGrowth is told when a leak is suspected and when it no longer is, as OnChange is
+	// of levels. Nil means that [slog.Default] logs it.
+	OnGrowth func(Growth)
+
+	// Profiles gets a heap profile whenever the level rises and whenever a leak
+	// becomes suspected, before OnChange or OnGrowth is called. Nil means none.
+	Profiles *Profiles
 }
 
 // Validate reports the first field of c that breaks its rule, or nil.
@@ -76,7 +95,16 @@ func (c WatchConfig) Validate() error {
 	if c.Dwell < 0 {
 		return fmt.Errorf("metrics: WatchConfig.Dwell is %v, want zero or more", c.Dwell)
 	}
+	if c.GrowthWindow < 0 {
+		return fmt.Errorf("metrics: WatchConfig.GrowthWindow is %v, want zero or more", c.GrowthWindow)
+	}
+	if c.GrowthHorizon < 0 {
+		return fmt.Errorf("metrics: WatchConfig.GrowthHorizon is %v, want zero or more", c.GrowthHorizon)
+	}
 	d := c.withDefaults()
+	if !(d.GrowthConfidence >= growthClearConfidence && d.GrowthConfidence < 1) {
+		return fmt.Errorf("metrics: WatchConfig.GrowthConfidence is %v, want %v or more and less than 1", c.GrowthConfidence, growthClearConfidence)
+	}
 	if !(d.Critical > 0 && d.Critical <= 1) {
 		return fmt.Errorf("metrics: WatchConfig.Critical is %v, want more than 0 and at most 1", c.Critical)
 	}
@@ -94,11 +122,17 @@ func (c WatchConfig) withDefaults() WatchConfig {
 	c.Critical = orDefault(c.Critical, defaultCritical)
 	c.Hysteresis = orDefault(c.Hysteresis, defaultHysteresis)
 	c.Dwell = orDefault(c.Dwell, defaultDwell)
+	c.GrowthWindow = orDefault(c.GrowthWindow, defaultGrowthWindow)
+	c.GrowthHorizon = orDefault(c.GrowthHorizon, defaultGrowthHorizon)
+	c.GrowthConfidence = orDefault(c.GrowthConfidence, defaultGrowthConfidence)
 	if c.Read == nil {
 		c.Read = ReadMemory
 	}
 	if c.OnChange == nil {
 		c.OnChange = logChange
+	}
+	if c.OnGrowth == nil {
+		c.OnGrowth = logGrowth
 	}
 	return c
 }
@@ -109,6 +143,7 @@ type Event struct {
 	Share    float64 // of the limit, which caused it
 	Memory   Memory  // which it was computed from
 	At       time.Time
+	Profile  string // name of the heap profile that was written, if one was
 }
 
 // String returns the event as a sentence.
@@ -125,8 +160,8 @@ func logChange(e Event) {
 }
 
 // A Watch looks at the memory whenever Sweep is called and says when it gets
-// short and when it is no longer so. It starts no goroutine: a janitor calls
-// Sweep, every ten seconds say.
+// short, when it is no longer so, and when it grows as if it leaked. It starts no goroutine: a
+// janitor calls Sweep, every ten seconds say.
 //
 // The level rises as soon as the share of the limit reaches High or Critical. It
 // falls when the share has been Hysteresis below that for Dwell, so that a
@@ -137,9 +172,12 @@ type Watch struct {
 
 	panics atomic.Uint64
 
-	mu    sync.Mutex // guards what follows
-	alert alert
-	state WatchState
+	mu     sync.Mutex // guards what follows
+	alert  alert
+	trend  trend
+	limits limits
+	growth Growth
+	state  WatchState
 }
 
 // WatchState is what a [Watch] knows.
@@ -151,7 +189,10 @@ type WatchState struct {
 	Checks  uint64    // calls to Sweep
 	Unknown uint64    // of these, how many could not tell the share; they change nothing
 	Changes uint64    // of the level
-	Panics  uint64    // in Read and OnChange
+	Panics  uint64    // in Read, OnChange and OnGrowth
+
+	ProfileErrors uint64 // heap profiles that could not be written
+	ProfileError  error  // why, the last time
 }
 
 // NewWatch returns a watch at LevelOK, or the error of [WatchConfig.Validate].
@@ -159,8 +200,12 @@ func NewWatch(c WatchConfig) (*Watch, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	c = c.withDefaults()
 	now := time.Now()
-	return &Watch{config: c.withDefaults(), start: now, state: WatchState{Since: now}}, nil
+	return &Watch{
+		config: c, start: now, state: WatchState{Since: now},
+		trend: trend{block: max(c.GrowthWindow/trendPoints, 1)},
+	}, nil
 }
 
 // Level returns the level as of the last Sweep.
@@ -168,6 +213,13 @@ func (w *Watch) Level() Level {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.alert.level
+}
+
+// Growth returns how fast the memory grows, as of the last Sweep.
+func (w *Watch) Growth() Growth {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.growth
 }
 
 // State returns what the watch knows as of the last Sweep.
@@ -179,82 +231,103 @@ func (w *Watch) State() WatchState {
 	return s
 }
 
-// Sweep reads the memory and, if that changes the level, calls OnChange before it
-// returns. It removes nothing and returns 0. When several goroutines call Sweep
-// at once, their events may be told in another order than they happened.
+// Sweep reads the memory and, if that changes the level or the suspicion of a leak, writes
+// the heap profile and calls OnChange and OnGrowth before it returns. It removes nothing and
+// returns 0. When several goroutines call Sweep at once, their events may be told
+// in another order than they happened.
 func (w *Watch) Sweep() (removed int) {
 	var m Memory
 	guard(&w.panics, func() { m = w.config.Read() })
-	share, known := w.share(m)
-	if event, changed := w.note(m, share, known); changed {
-		guard(&w.panics, func() { w.config.OnChange(event) })
+	event, growth := w.note(m)
+	if event != nil {
+		if event.To > event.From {
+			event.Profile = w.profile(event.To.String())
+		}
+		guard(&w.panics, func() { w.config.OnChange(*event) })
+	}
+	if growth != nil {
+		if growth.Suspected {
+			w.profile("growth")
+		}
+		guard(&w.panics, func() { w.config.OnGrowth(*growth) })
 	}
 	return 0
 }
 
-// share returns the share of the limit that m is.
-func (w *Watch) share(m Memory) (share float64, known bool) {
-	share, known = m.Pressure()
-	if w.config.Limit > 0 {
-		return larger(share, known)(ratio(m.RSS, BytesOf(w.config.Limit)))
+// profile writes a heap profile, if that is wanted, and returns its name.
+func (w *Watch) profile(reason string) (name string) {
+	if w.config.Profiles == nil {
+		return ""
 	}
-	return share, known
+	p, err := w.config.Profiles.Write(reason)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.state.ProfileErrors++
+		w.state.ProfileError = err
+	}
+	return p.Name
 }
 
-// note takes a reading in and returns the event it causes, if any.
-func (w *Watch) note(m Memory, share float64, known bool) (event Event, changed bool) {
-	now := time.Now()
+// use returns the tightest of what m uses of its limits and of w's own.
+func (w *Watch) use(m Memory) use {
+	u := m.tightest()
+	if w.config.Limit > 0 {
+		return u.larger(use{m.RSS, BytesOf(w.config.Limit)})
+	}
+	return u
+}
+
+// note takes a reading in and returns the event it causes, and the growth if the
+// suspicion of a leak has changed.
+func (w *Watch) note(m Memory) (event *Event, growth *Growth) {
+	u := w.use(m)
+	share, known := u.share()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := time.Now() // with the lock, so that the trend's times do not go back
 	w.state.Checks++
 	w.state.Memory = m
 	if !known {
 		w.state.Unknown++
-		return Event{}, false
+		return nil, nil
 	}
 	w.state.Share = share
+	if w.limits.change(m) {
+		w.trend.reset() // shares of different limits are no series
+	}
+	if before := w.alert.level; w.advance(share, now) {
+		event = &Event{From: before, To: w.alert.level, Share: share, Memory: m, At: now}
+	}
+	if w.trend.add(now.Sub(w.start), share) && w.measure(u.limit, now) {
+		g := w.growth
+		growth = &g
+	}
+	return event, growth
+}
+
+// advance takes the share into the level and reports whether it has changed. w.mu
+// is held.
+func (w *Watch) advance(share float64, now time.Time) (changed bool) {
 	before := w.alert.level
 	w.alert = w.alert.next(w.config, share, now.Sub(w.start))
 	if w.alert.level == before {
-		return Event{}, false
+		return false
 	}
 	w.state.Level, w.state.Since = w.alert.level, now
 	w.state.Changes++
-	return Event{From: before, To: w.alert.level, Share: share, Memory: m, At: now}, true
+	return true
 }
 
-// An alert is the state machine of a Watch. Times are since the watch's start.
-type alert struct {
-	level    Level
-	relaxing bool          // whether the share allows a lower level
-	relaxed  time.Duration // since when, if so
-}
-
-// next returns the state after a share of the limit was seen at now.
-func (a alert) next(c WatchConfig, share float64, now time.Duration) alert {
-	if up := levelOf(c, share); up > a.level {
-		return alert{level: up}
+// measure computes the growth and reports whether the suspicion has changed. w.mu
+// is held.
+func (w *Watch) measure(limit Bytes, now time.Time) (changed bool) {
+	s, ok := w.trend.estimate()
+	if !ok {
+		return false // an earlier measurement stands, as does a suspicion
 	}
-	down := levelOf(c, share+c.Hysteresis)
-	if down >= a.level {
-		return alert{level: a.level}
-	}
-	if !a.relaxing {
-		a.relaxing, a.relaxed = true, now
-	}
-	if now-a.relaxed < c.Dwell {
-		return a
-	}
-	return alert{level: down}
-}
-
-// levelOf returns the level of a share, without regard to what was before.
-func levelOf(c WatchConfig, share float64) Level {
-	switch {
-	case share >= c.Critical:
-		return LevelCritical
-	case share >= c.High:
-		return LevelHigh
-	}
-	return LevelOK
+	before := w.growth.Suspected
+	w.growth = growthOf(s, float64(limit.n), now)
+	w.growth.Suspected = w.growth.suspected(w.config, before)
+	return w.growth.Suspected != before
 }

@@ -1,0 +1,163 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// feed adds the values of f, one each tenth of a block, for so many blocks and one value more.
+func feed(t *trend, blocks int, f func(at time.Duration) float64) {
+	for i := range blocks*10 + 1 {
+		at := time.Duration(i) * t.block / 10
+		t.add(at, f(at))
+	}
+}
+
+func TestTrendOfALineIsTheLine(t *testing.T) {
+	for _, rate := range []float64{0.001, -0.001} {
+		tr := trend{block: time.Minute}
+		feed(&tr, 40, func(at time.Duration) float64 { return 7 + rate*at.Seconds() })
+		s, ok := tr.estimate()
+		require.True(t, ok)
+		require.Equal(t, trendPoints, s.points)
+		require.InDelta(t, rate, s.rate, 1e-12)
+		require.InDelta(t, rate, s.low, 1e-12)
+		require.InDelta(t, rate, s.high, 1e-12)
+		if rate > 0 {
+			require.Greater(t, s.confidence, 0.999999)
+		} else {
+			require.Less(t, s.confidence, 0.000001)
+		}
+		end := tr.marks[(tr.ended-1)%trendPoints]
+		require.InDelta(t, end.value, s.last, 1e-9)
+	}
+}
+
+func TestTrendNeedsEightMarks(t *testing.T) {
+	tr := trend{block: time.Minute}
+	feed(&tr, minTrendPoints-1, func(at time.Duration) float64 { return 1 })
+	_, ok := tr.estimate()
+	require.False(t, ok)
+	feed(&tr, minTrendPoints, func(at time.Duration) float64 { return 1 })
+	s, ok := tr.estimate()
+	require.True(t, ok)
+	require.Zero(t, s.rate)
+	require.Equal(t, 0.5, s.confidence, "a constant says nothing") //nolint:testifylint // exactly
+	tr.reset()
+	_, ok = tr.estimate()
+	require.False(t, ok)
+}
+
+// The heap grows 40-fold between two collections, and its low-water marks do not.
+func TestTrendIsNotFooledByASawTooth(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	tr := trend{block: time.Minute}
+	feed(&tr, 32, func(at time.Duration) float64 {
+		return 10 + 400*math.Mod(at.Seconds(), 47)/47 + random.Float64()
+	})
+	s, ok := tr.estimate()
+	require.True(t, ok)
+	require.Less(t, s.confidence, 0.99)
+
+	// With a leak of a quarter of the tooth's height in half an hour, they do.
+	tr.reset()
+	feed(&tr, 32, func(at time.Duration) float64 {
+		return 10 + 400*math.Mod(at.Seconds(), 47)/47 + random.Float64() + 100*at.Minutes()/30
+	})
+	s, _ = tr.estimate()
+	require.Greater(t, s.confidence, 0.9999)
+	require.InDelta(t, 100./30/60, s.rate, 0.01)
+}
+
+// A few outliers do not move the slope, as they move that of least squares.
+func TestTrendWithstandsOutliers(t *testing.T) {
+	tr := trend{block: time.Minute}
+	n := 0
+	for i := range trendPoints + 1 {
+		v := float64(i)
+		if i == 3 || i == 30 || i == 31 || i == 17 {
+			v = 1e6
+			n++
+		}
+		tr.add(time.Duration(i)*time.Minute, v)
+	}
+	s, ok := tr.estimate()
+	require.True(t, ok)
+	require.Equal(t, 4, n)
+	require.InDelta(t, 1./60, s.rate, 0.003)
+}
+
+// The confidence is what it says: of trendless series one in twenty shows 95 %,
+// and one in a hundred 99 %. And 95 of a hundred intervals contain the true slope.
+func TestTrendConfidenceIsCalibrated(t *testing.T) {
+	const series, rate = 4000, 0.01
+	random := rand.New(rand.NewPCG(3, 4))
+	above95, above99, inside := 0, 0, 0
+	for range series {
+		flat, rising := trend{block: time.Minute}, trend{block: time.Minute}
+		for i := range trendPoints + 1 {
+			at := time.Duration(i) * time.Minute
+			flat.add(at, random.NormFloat64())
+			rising.add(at, random.NormFloat64()+rate*at.Seconds())
+		}
+		s, _ := flat.estimate()
+		if s.confidence > 0.95 {
+			above95++
+		}
+		if s.confidence > 0.99 {
+			above99++
+		}
+		if s, _ = rising.estimate(); s.low <= rate && rate <= s.high {
+			inside++
+		}
+	}
+	require.InDelta(t, 0.05, float64(above95)/series, 0.014)
+	require.InDelta(t, 0.01, float64(above99)/series, 0.006)
+	require.InDelta(t, 0.95, float64(inside)/series, 0.015)
+}
+
+func TestTrendWithTiesIsNotOverconfident(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	above := 0
+	const series = 4000
+	for range series {
+		tr := trend{block: time.Minute}
+		for i := range trendPoints + 1 {
+			tr.add(time.Duration(i)*time.Minute, float64(random.IntN(3)))
+		}
+		if s, _ := tr.estimate(); s.confidence > 0.95 {
+			above++
+		}
+	}
+	require.InDelta(t, 0.05, float64(above)/series, 0.014)
+}
+
+func FuzzTrend(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
+	f.Fuzz(func(t *testing.T, readings []byte) {
+		tr := trend{block: 3}
+		var now time.Duration
+		for i := 0; i+1 < len(readings); i += 2 {
+			now += time.Duration(readings[i] % 16)
+			tr.add(now, float64(readings[i+1]))
+			s, ok := tr.estimate()
+			require.Equal(t, tr.ended >= minTrendPoints, ok)
+			if !ok {
+				continue
+			}
+			require.False(t, math.IsNaN(s.rate) || math.IsInf(s.rate, 0))
+			require.LessOrEqual(t, s.low, s.rate)
+			require.GreaterOrEqual(t, s.high, s.rate)
+			require.True(t, s.confidence >= 0 && s.confidence <= 1)
+			require.Positive(t, s.window)
+			g := growthOf(s, 256, time.Unix(0, 0))
+			require.True(t, s.rate > 0 || g.LimitAt.IsZero())
+			require.True(t, g.LimitAt.IsZero() || !g.LimitAt.Before(g.LimitSoonest))
+			require.NotEmpty(t, g.String())
+		}
+	})
+}
