@@ -118,14 +118,20 @@ func processor() string {
 	return "unknown processor"
 }
 
-// versions returns each peer's name and version as this program was built with it.
-func versions() (list []string) {
-	built := make(map[string]string)
+// built returns the versions of the modules that this program was built with.
+func built() map[string]string {
+	versions := make(map[string]string)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
-			built[m.Path] = m.Version
+			versions[m.Path] = m.Version
 		}
 	}
+	return versions
+}
+
+// versions returns each cache's name and version as this program was built with it.
+func versions() (list []string) {
+	built := built()
 	for _, p := range peer.Strings() {
 		if p.Name == peer.Ours {
 			continue

@@ -7,6 +7,8 @@
 //	go run -C examples ./versus tail         # latency while a sweep, a resize or the collector runs
 //	go run -C examples ./versus loads        # a hit and a miss of a cache that loads, and a herd at one key
 //	go run -C examples ./versus logins       # what an attempt to sign in costs, and what an attacker gets
+//	go run -C examples ./versus metrics      # observing response times, counting by labels, and reading them
+//	go run -C examples ./versus accuracy     # quantiles, from the exact ones
 //	go run -C examples ./versus all
 //
 // Tables are Markdown on the standard output, progress goes to the standard error. The flag -svg DIR draws
@@ -42,7 +44,7 @@ type command interface {
 }
 
 func commands() []command {
-	return []command{newThroughput(), newMemory(), newHits(), newBound(), newTail(), newLoads(), newLogins()}
+	return []command{newThroughput(), newMemory(), newHits(), newBound(), newTail(), newLoads(), newLogins(), newMetrics(), newAccuracy()}
 }
 
 func run(args []string, out, progress io.Writer) error {

@@ -30,6 +30,7 @@ type Distribution interface {
 	Observe(Value)
 	Quantile(q float64) float64 // NaN if it is not among those that it answers
 	Count() int                 // of all observations ever
+	Close()                     // stops what it has running
 }
 
 // An Observer makes distributions of one kind.
@@ -46,13 +47,15 @@ func (o Observer) Windowed() bool { return o.Window != everything }
 
 const everything = "all since the start"
 
+// OurPath is the module of the observers that the others are compared with.
+const OurPath = "github.com/ministryfinder/bounded"
+
 // Observers returns what people observe response times with, ours first. Each is made as its own
 // documentation does it, those that are not safe for concurrent use under a mutex.
 func Observers() []Observer {
-	const ours = "github.com/ministryfinder/bounded"
 	return []Observer{
-		{Ours, ours, "the last 1,024, 5 min at most", 1024, func() (Distribution, error) { return newRing(1024) }},
-		{Ours + ", 100", ours, "the last 100, 5 min at most", 100, func() (Distribution, error) { return newRing(100) }},
+		{Ours, OurPath, "the last 1,024, 5 min at most", 1024, func() (Distribution, error) { return newRing(1024) }},
+		{Ours + ", 100", OurPath, "the last 100, 5 min at most", 100, func() (Distribution, error) { return newRing(100) }},
 		{"HdrHistogram, mutex", "github.com/HdrHistogram/hdrhistogram-go", everything, 0, newHDR},
 		{"VictoriaMetrics summary", "github.com/VictoriaMetrics/metrics", "1,000 at random of the last 2.5 to 5 min", 0, newVMSummary},
 		{"VictoriaMetrics histogram", "github.com/VictoriaMetrics/metrics", everything, 0, newVMHistogram},
@@ -76,6 +79,7 @@ func newRing(size int) (Distribution, error) {
 func (r ring) Observe(v Value)            { r.r.Observe(v.Time) }
 func (r ring) Quantile(q float64) float64 { return r.r.Snapshot().Quantile(q).Seconds() }
 func (r ring) Count() int                 { return int(r.r.Snapshot().Observed) }
+func (r ring) Close()                     {}
 
 type hdr struct {
 	mu sync.Mutex // guards h
@@ -100,6 +104,7 @@ func (h *hdr) Quantile(q float64) float64 {
 }
 
 func (h *hdr) Count() int { return int(h.h.TotalCount()) }
+func (h *hdr) Close()     {}
 
 // vmQuantiles are those that a summary of VictoriaMetrics is asked for.
 var vmQuantiles = []float64{0.5, 0.9, 0.99, 0.999}
@@ -118,32 +123,41 @@ func (s vmSummary) Observe(v Value) { s.s.Update(v.Seconds) }
 func (s vmSummary) Quantile(q float64) float64 {
 	return exposed(s.set, fmt.Sprintf(`x{quantile="%g"}`, q))
 }
-func (s vmSummary) Count() int { return int(exposed(s.set, "x_count")) }
 
-type vmHistogram struct {
-	set *vm.Set
-	h   *vm.Histogram
+func (s vmSummary) Count() int {
+	n := exposed(s.set, "x_count")
+	if math.IsNaN(n) {
+		return 0 // of nothing it writes nothing
+	}
+	return int(n)
 }
 
-func newVMHistogram() (Distribution, error) {
-	set := vm.NewSet()
-	return vmHistogram{set, set.NewHistogram("x")}, nil
+func (s vmSummary) Close() { s.set.UnregisterAllMetrics() }
+
+type vmHistogram struct{ h *vm.Histogram }
+
+func newVMHistogram() (Distribution, error) { return vmHistogram{new(vm.Histogram)}, nil }
+
+func (h vmHistogram) Observe(v Value)            { h.h.Update(v.Seconds) }
+func (h vmHistogram) Quantile(q float64) float64 { return quantileOf(h.buckets(), q) }
+func (h vmHistogram) Close()                     {}
+
+func (h vmHistogram) Count() (n int) {
+	for _, b := range h.buckets() {
+		n += int(b.count)
+	}
+	return n
 }
 
-func (h vmHistogram) Observe(v Value) { h.h.Update(v.Seconds) }
-func (h vmHistogram) Count() int      { return int(exposed(h.set, "x_count")) }
-
-func (h vmHistogram) Quantile(q float64) float64 {
-	var buckets []bucket
+func (h vmHistogram) buckets() (buckets []bucket) {
 	h.h.VisitNonZeroBuckets(func(vmrange string, count uint64) {
-		var b bucket
-		if _, err := fmt.Sscanf(vmrange, "%e...%e", &b.from, &b.to); err != nil {
+		b := bucket{count: float64(count)}
+		if _, err := fmt.Sscanf(vmrange, "%g...%g", &b.from, &b.to); err != nil {
 			b.from, b.to = math.NaN(), math.NaN()
 		}
-		b.count = float64(count)
 		buckets = append(buckets, b)
 	})
-	return quantileOf(buckets, q)
+	return buckets
 }
 
 // newPromHistogram has the buckets that are the default.
@@ -155,6 +169,7 @@ type promHistogram struct{ prometheus.Histogram }
 
 func (h promHistogram) Observe(v Value) { h.Histogram.Observe(v.Seconds) }
 func (h promHistogram) Count() int      { return int(written(h).GetHistogram().GetSampleCount()) }
+func (h promHistogram) Close()          {}
 
 // Quantile is what the server's histogram_quantile makes of the buckets.
 func (h promHistogram) Quantile(q float64) float64 {
@@ -173,13 +188,17 @@ func (h promHistogram) Quantile(q float64) float64 {
 type promSummary struct{ prometheus.Summary }
 
 func newPromSummary() (Distribution, error) {
-	return promSummary{prometheus.NewSummary(prometheus.SummaryOpts{
-		Name: "x", Objectives: map[float64]float64{0.5: 0.05, 0.9: 0.01, 0.99: 0.001}, MaxAge: 10 * time.Minute,
-	})}, nil
+	return promSummary{prometheus.NewSummary(promSummaryOpts("x"))}, nil
+}
+
+// promSummaryOpts has the objectives that its documentation recommends, and the time that is the default.
+func promSummaryOpts(name string) prometheus.SummaryOpts {
+	return prometheus.SummaryOpts{Name: name, Objectives: map[float64]float64{0.5: 0.05, 0.9: 0.01, 0.99: 0.001}, MaxAge: 10 * time.Minute}
 }
 
 func (s promSummary) Observe(v Value) { s.Summary.Observe(v.Seconds) }
 func (s promSummary) Count() int      { return int(written(s).GetSummary().GetSampleCount()) }
+func (s promSummary) Close()          {}
 
 func (s promSummary) Quantile(q float64) float64 {
 	for _, have := range written(s).GetSummary().GetQuantile() {
@@ -216,6 +235,7 @@ func (s *ddSketch) Quantile(q float64) float64 {
 }
 
 func (s *ddSketch) Count() int { return int(s.s.GetCount()) }
+func (s *ddSketch) Close()     {}
 
 type rcrowleyHistogram struct{ rcrowley.Histogram }
 
@@ -227,6 +247,7 @@ func newRcrowleyHistogram() (Distribution, error) {
 func (h rcrowleyHistogram) Observe(v Value)            { h.Update(int64(v.Time)) }
 func (h rcrowleyHistogram) Quantile(q float64) float64 { return h.Percentile(q) / 1e9 }
 func (h rcrowleyHistogram) Count() int                 { return int(h.Histogram.Count()) }
+func (h rcrowleyHistogram) Close()                     {}
 
 type rcrowleyTimer struct{ rcrowley.Timer }
 
@@ -235,3 +256,4 @@ func newRcrowleyTimer() (Distribution, error) { return rcrowleyTimer{rcrowley.Ne
 func (t rcrowleyTimer) Observe(v Value)            { t.Update(v.Time) }
 func (t rcrowleyTimer) Quantile(q float64) float64 { return t.Percentile(q) / 1e9 }
 func (t rcrowleyTimer) Count() int                 { return int(t.Timer.Count()) }
+func (t rcrowleyTimer) Close()                     { t.Stop() }
