@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// A summary is what all measurements amount to.
+type summary struct {
+	From         time.Time `json:"from"`
+	To           time.Time `json:"to"`
+	Measurements int       `json:"measurements"` // that were tried
+	Measured     int       `json:"measured"`     // that succeeded
+	Failed       int       `json:"failed"`
+	Incomplete   int       `json:"incomplete"` // of those measured: some answer was missing
+	Kept         int       `json:"kept"`       // measurements that growth and trend are computed from
+	KeptOneIn    int       `json:"kept_one_in"`
+
+	RSS     extent `json:"rss_mb"`
+	Process extent `json:"process_percent"`
+	System  extent `json:"system_percent"`
+	Cache   extent `json:"cache_mb"`
+
+	Growth number `json:"growth_between_halves_mb"` // mean RSS of the second half less that of the first
+	Trend  *trend `json:"trend"`                    // of the RSS; null: too few measurements
+	Limit  number `json:"limit_mb"`
+	// TillLimit is unknown if there is no limit, or no growth towards it.
+	TillLimit number `json:"hours_till_limit"`
+
+	Warnings map[string]int `json:"warnings"` // measurements with a warning, by kind
+	Leak     bool           `json:"leak"`
+	Verdict  string         `json:"verdict"`
+}
+
+// An extent is within what a figure was. It is exact, however many measurements are kept.
+type extent struct {
+	Min  number `json:"min"`
+	Mean number `json:"mean"`
+	Max  number `json:"max"`
+	n    int
+}
+
+// add takes v in, if it is known.
+func (e *extent) add(v number) {
+	if !v.known {
+		return
+	}
+	if e.n++; e.n == 1 {
+		e.Min, e.Mean, e.Max = v, v, v
+		return
+	}
+	e.Min.value = min(e.Min.value, v.value)
+	e.Max.value = max(e.Max.value, v.value)
+	e.Mean.value += (v.value - e.Mean.value) / float64(e.n)
+}
+
+// add counts m.
+func (s *summary) add(m *measurement) {
+	if s.Measurements++; s.Measurements == 1 {
+		s.From = m.At
+	}
+	s.To = m.At
+	if m.failed() {
+		s.Failed++
+		return
+	}
+	s.Measured++
+	if len(m.Problems) > 0 {
+		s.Incomplete++
+	}
+	s.RSS.add(m.RSS)
+	s.Process.add(m.Process)
+	s.System.add(m.System)
+	s.Cache.add(m.Cache.MB)
+	s.Limit = m.limit().or(s.Limit)
+}
+
+// conclude computes what needs all measurements.
+func (s *summary) conclude(kept *series, a *alerts) {
+	s.Kept, s.KeptOneIn, s.Warnings = len(kept.kept), kept.stride, a.counts
+	points := kept.points()
+	s.Growth = halves(points)
+	s.Trend = trendOf(points)
+	switch {
+	case s.Measured == 0:
+		s.Verdict = "nothing could be measured"
+		return
+	case s.Trend == nil:
+		s.Verdict = fmt.Sprintf("too few measurements of the resident memory to tell a leak: %d, want %d or more", len(points), minTrendBlocks*blockPoints)
+		return
+	}
+	s.Leak = s.Trend.leak()
+	s.TillLimit = tillLimit(s.Limit, points, s.Trend)
+	if s.Leak {
+		s.Verdict = fmt.Sprintf("a leak: %s MB an hour, at %s confidence", signed(s.Trend.MBPerHour), percent(s.Trend.Confidence))
+		return
+	}
+	s.Verdict = "no leak was found"
+	if s.Trend.Confidence >= leakConfidence {
+		s.Verdict += ": the memory grows, but too little, or not in the second half"
+	}
+}
+
+// points returns the resident memory where it is known.
+func (s *series) points() []point {
+	var list []point
+	for _, m := range s.kept {
+		if m.RSS.known {
+			list = append(list, point{m.At, m.RSS.value})
+		}
+	}
+	return list
+}
+
+// halves returns the mean of the second half of points less that of the first; a middle one is in neither.
+func halves(points []point) number {
+	n := len(points) / 2
+	if n == 0 {
+		return number{}
+	}
+	mean := func(half []point) (sum float64) {
+		for _, p := range half {
+			sum += p.value / float64(n)
+		}
+		return sum
+	}
+	return exactly(mean(points[len(points)-n:]) - mean(points[:n]))
+}
+
+// tillLimit returns in how many hours the memory reaches the limit at the rate of the second half, if that is certain to be
+// more than zero.
+func tillLimit(limit number, points []point, t *trend) number {
+	if !limit.known || t.Confidence < leakConfidence || t.LateRate <= 0 {
+		return number{}
+	}
+	now := points[len(points)-1].value
+	return exactly(math.Max(0, limit.value-now) / t.LateRate)
+}
