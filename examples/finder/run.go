@@ -44,13 +44,17 @@ func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 		return conf.DatabaseError(err)
 	}
 	fmt.Fprintln(out, "Opening the database", path)
-	db, err := store.Open(ctx, path)
+	ministries, err := catalog.BuiltIn()
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, store.Config{Path: path, BuiltIn: ministries, Logger: log})
 	if err != nil {
 		return conf.DatabaseError(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	site, err := build(ctx, conf, db, out, log)
+	site, err := build(conf, db, out, log)
 	if err != nil {
 		return err
 	}
@@ -66,18 +70,7 @@ func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 }
 
 // build makes all that answers requests.
-func build(ctx context.Context, conf config.Config, db *store.Store, out io.Writer, log *slog.Logger) (*web.Site, error) {
-	ministries, err := catalog.BuiltIn()
-	if err != nil {
-		return nil, err
-	}
-	added, err := db.Seed(ctx, ministries)
-	if err != nil {
-		return nil, conf.DatabaseError(err)
-	}
-	if added > 0 {
-		fmt.Fprintln(out, "Seeded", added, "ministries")
-	}
+func build(conf config.Config, db *store.Store, out io.Writer, log *slog.Logger) (*web.Site, error) {
 	matcher, err := quiz.NewMatcher(db, quiz.MatcherConfig{
 		MaxEntries: conf.CacheEntries, MaxBytes: int64(conf.CacheMB) * humanize.MByte, TTL: conf.CacheTTL, MinistryTTL: conf.MinistryTTL,
 	})

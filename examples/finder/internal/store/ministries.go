@@ -1,96 +1,95 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 )
 
 const selectMinistry = `SELECT key, name, category, details, meets, place, commitment, contact, audience, active FROM ministries`
 
-// Seed adds the ministries if the database has none, and returns how many it added: what a parish has changed stays.
-func (s *Store) Seed(ctx context.Context, ministries []catalog.Ministry) (added int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
-
-	var have int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM ministries").Scan(&have); err != nil || have > 0 {
-		return 0, err
-	}
-	for _, m := range ministries {
-		audience, err := json.Marshal(m.Audience)
-		if err != nil {
-			return 0, err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO ministries
-			(key, name, category, details, meets, place, commitment, contact, audience, active)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			m.Key, m.Name, m.Category, m.Details, m.Meets, m.Place, m.Commitment, m.Contact, string(audience), m.Active)
-		if err != nil {
-			return 0, fmt.Errorf("ministry %q: %w", m.Key, err)
-		}
-	}
-	return len(ministries), tx.Commit()
-}
-
-// ActiveMinistries returns the ministries that may be suggested, by name.
+// ActiveMinistries returns the ministries that may be suggested, by name. If the database cannot be read, these are those
+// of the last time, or the built-in ones; [Status] says which. The caller must not change them.
 func (s *Store) ActiveMinistries(ctx context.Context) ([]catalog.Ministry, error) {
-	return s.ministries(ctx, selectMinistry+" WHERE active ORDER BY name, key")
+	ministries, err := s.ministries(ctx, selectMinistry+" WHERE active")
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return nil, err // nobody is waiting
+	}
+	slices.SortFunc(ministries, func(a, b catalog.Ministry) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Key, b.Key))
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.lastKnown, s.served = ministries, FromDatabase
+	case s.lastKnown != nil:
+		ministries, s.served = s.lastKnown, FromLastKnown
+	default:
+		ministries, s.served = s.builtIn, FromBuiltIn
+	}
+	return ministries, nil
 }
 
 // Ministries returns all ministries, by category and name.
 func (s *Store) Ministries(ctx context.Context) ([]catalog.Ministry, error) {
-	return s.ministries(ctx, selectMinistry+" ORDER BY category, name, key")
+	ministries, err := s.ministries(ctx, selectMinistry)
+	slices.SortFunc(ministries, func(a, b catalog.Ministry) int { return cmp.Or(strings.Compare(a.Category, b.Category), byName(a, b)) })
+	return ministries, err
 }
 
-func (s *Store) ministries(ctx context.Context, query string) ([]catalog.Ministry, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	rows, err := s.db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
+// byName is the order of ministries. It is not left to the databases, which do not agree on an order of texts.
+func byName(a, b catalog.Ministry) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Key, b.Key))
+}
 
-	var ministries []catalog.Ministry
-	for rows.Next() {
-		m, err := scanMinistry(rows)
+func (s *Store) ministries(ctx context.Context, query string, args ...any) (ministries []catalog.Ministry, err error) {
+	err = s.do(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error {
+		rows, err := conn.QueryContext(ctx, query, args...)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		ministries = append(ministries, m)
-	}
-	return ministries, rows.Err()
+		defer rows.Close()
+		ministries = []catalog.Ministry{}
+		for rows.Next() {
+			m, err := scanMinistry(rows)
+			if err != nil {
+				return err
+			}
+			ministries = append(ministries, m)
+		}
+		return rows.Err()
+	})
+	return ministries, err
 }
 
 // Ministry returns the ministry with that key, or [ErrNotFound].
 func (s *Store) Ministry(ctx context.Context, key string) (catalog.Ministry, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	m, err := scanMinistry(s.db.QueryRowContext(ctx, selectMinistry+" WHERE key = $1", key))
-	if errors.Is(err, sql.ErrNoRows) {
-		return catalog.Ministry{}, ErrNotFound
+	found, err := s.ministries(ctx, selectMinistry+" WHERE key = $1", key)
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
 	}
-	return m, err
+	if err != nil {
+		return catalog.Ministry{}, err
+	}
+	return found[0], nil
 }
 
-func scanMinistry(row interface{ Scan(...any) error }) (catalog.Ministry, error) {
+func scanMinistry(row *sql.Rows) (catalog.Ministry, error) {
 	var m catalog.Ministry
 	var audience string
 	if err := row.Scan(&m.Key, &m.Name, &m.Category, &m.Details, &m.Meets, &m.Place, &m.Commitment, &m.Contact, &audience, &m.Active); err != nil {
 		return catalog.Ministry{}, err
 	}
 	if err := json.Unmarshal([]byte(audience), &m.Audience); err != nil {
-		return catalog.Ministry{}, fmt.Errorf("store: audience of ministry %q: %w", m.Key, err)
+		return catalog.Ministry{}, fmt.Errorf("%w: audience of ministry %q: %w", errCorrupt, m.Key, err)
 	}
 	return m, nil
 }
@@ -112,15 +111,20 @@ func (s *Store) SetMinistryActive(ctx context.Context, key string, active bool) 
 }
 
 func (s *Store) changeMinistry(ctx context.Context, statement string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	result, err := s.db.ExecContext(ctx, statement, args...)
-	if err != nil {
+	err := s.do(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error {
+		result, err := conn.ExecContext(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		changed, err := result.RowsAffected()
+		if err == nil && changed == 0 {
+			return ErrNotFound
+		}
 		return err
-	}
-	changed, err := result.RowsAffected()
-	if err == nil && changed == 0 {
-		return ErrNotFound
+	})
+	if err == nil {
+		// So that, should the database go away now, the ministries that are last known have the change.
+		_, _ = s.ActiveMinistries(ctx)
 	}
 	return err
 }

@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 )
 
@@ -18,84 +20,120 @@ type Submission struct {
 	Ministries []string // keys, the best first
 }
 
-// SaveSubmission stores the submission. One with the same ID is replaced: whoever reloads the page of their
-// results, or goes back and changes an answer, is one submission.
-func (s *Store) SaveSubmission(ctx context.Context, sub Submission) error {
+// SaveSubmission stores the submission. One with the same ID is replaced, unless it was created later: whoever reloads
+// the page of their results, or goes back and changes an answer, is one submission.
+//
+// If the database is away, the submission waits in the queue, and SaveSubmission reports that. It returns
+// ErrQueueFull if there is no room.
+func (s *Store) SaveSubmission(ctx context.Context, sub Submission) (queued bool, err error) {
+	r, err := encode(sub)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	first := s.outbox.len() == 0 // others that wait have come before
+	s.mu.Unlock()
+	if first {
+		err := s.do(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error { return insert(ctx, conn, r) })
+		if err == nil || judge(err) == refused {
+			return false, err
+		}
+		// It may have been written all the same. Writing it again changes nothing.
+	}
+	return s.enqueue(r)
+}
+
+// A record is a submission as the tables have it.
+type record struct {
+	id                  string
+	created             int64 // milliseconds since 1970
+	answers, ministries string
+	choices             [][2]string // question and value
+}
+
+// ministryChoice is the question, so to speak, to which the suggested ministries are the answers.
+const ministryChoice = "ministry"
+
+func encode(sub Submission) (*record, error) {
 	answers, err := json.Marshal(sub.Answers)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ministries, err := json.Marshal(sub.Ministries)
 	if err != nil {
+		return nil, err
+	}
+	r := &record{id: sub.ID, created: sub.Created.UnixMilli(), answers: string(answers), ministries: string(ministries)}
+	for _, q := range catalog.Questions() {
+		for _, value := range sub.Answers.List(q.Name) {
+			r.choices = append(r.choices, [2]string{q.Name, value})
+		}
+	}
+	for _, key := range sub.Ministries {
+		r.choices = append(r.choices, [2]string{ministryChoice, key})
+	}
+	return r, nil
+}
+
+// bytes returns about how much memory a record takes in the queue.
+func (r *record) bytes() int64 {
+	const fixed, choice = 400, 32 // structs, list and map; two string headers, whose text is counted below
+	n := fixed + 2*len(r.id) + len(r.answers) + len(r.ministries)
+	for _, c := range r.choices {
+		n += choice + len(c[0]) + len(c[1])
+	}
+	return int64(n)
+}
+
+// insert writes the records in one transaction.
+func insert(ctx context.Context, conn *sql.Conn, records ...*record) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	_, err = s.db.ExecContext(ctx, `INSERT INTO submissions (id, created_at, answers, ministries) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (id) DO UPDATE SET answers = excluded.answers, ministries = excluded.ministries`,
-		sub.ID, sub.Created.UnixMilli(), string(answers), string(ministries))
+	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
+	for _, r := range records {
+		if err := r.insert(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// insert writes the record unless a later one with its ID is there. A statement that its client has given up may still
+// run, after a later one of another connection.
+func (r *record) insert(ctx context.Context, tx *sql.Tx) error {
+	result, err := tx.ExecContext(ctx, `INSERT INTO submissions (id, created_at, updated_at, answers, ministries) VALUES ($1, $2, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, answers = excluded.answers, ministries = excluded.ministries
+		WHERE excluded.updated_at >= submissions.updated_at`, r.id, r.created, r.answers, r.ministries)
+	if err != nil {
+		return err
+	}
+	if changed, err := result.RowsAffected(); err != nil || changed == 0 {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM choices WHERE submission = $1", r.id); err != nil {
+		return err
+	}
+	return r.insertChoices(ctx, tx)
+}
+
+func (r *record) insertChoices(ctx context.Context, tx *sql.Tx) error {
+	if len(r.choices) == 0 {
+		return nil
+	}
+	var statement strings.Builder
+	statement.WriteString("INSERT INTO choices (submission, question, value) VALUES ")
+	args := []any{r.id}
+	for i, c := range r.choices {
+		if i > 0 {
+			statement.WriteString(", ")
+		}
+		n := len(args)
+		statement.WriteString("($1, $" + strconv.Itoa(n+1) + ", $" + strconv.Itoa(n+2) + ")")
+		args = append(args, c[0], c[1])
+	}
+	statement.WriteString(" ON CONFLICT DO NOTHING")
+	_, err := tx.ExecContext(ctx, statement.String(), args...)
 	return err
-}
-
-// CountSubmissions returns the number of submissions.
-func (s *Store) CountSubmissions(ctx context.Context) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = s.db.QueryRowContext(ctx, "SELECT count(*) FROM submissions").Scan(&n)
-	return n, err
-}
-
-// RecentSubmissions returns the latest submissions, at most limit of them, the latest first.
-func (s *Store) RecentSubmissions(ctx context.Context, limit int) ([]Submission, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	rows, err := s.db.QueryContext(ctx, "SELECT id, created_at, answers, ministries FROM submissions ORDER BY created_at DESC, id LIMIT $1", limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-
-	var recent []Submission
-	for rows.Next() {
-		var sub Submission
-		var created int64
-		var answers, ministries string
-		if err := rows.Scan(&sub.ID, &created, &answers, &ministries); err != nil {
-			return nil, err
-		}
-		sub.Created = time.UnixMilli(created)
-		if err := errors.Join(json.Unmarshal([]byte(answers), &sub.Answers), json.Unmarshal([]byte(ministries), &sub.Ministries)); err != nil {
-			return nil, fmt.Errorf("store: submission %q: %w", sub.ID, err)
-		}
-		recent = append(recent, sub)
-	}
-	return recent, rows.Err()
-}
-
-// SubmissionsByDay returns how many submissions there were on each of the last days, the oldest first and
-// today last. A day is one of UTC.
-func (s *Store) SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	const day = 24 * time.Hour / time.Millisecond
-	first := now.UnixMilli()/int64(day) - int64(days) + 1
-	rows, err := s.db.QueryContext(ctx,
-		"SELECT created_at / 86400000, count(*) FROM submissions WHERE created_at >= $1 GROUP BY created_at / 86400000", first*int64(day))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-
-	counts := make([]int, days)
-	for rows.Next() {
-		var number int64
-		var n int
-		if err := rows.Scan(&number, &n); err != nil {
-			return nil, err
-		}
-		if i := number - first; 0 <= i && i < int64(days) { // a clock that went back leaves days to come
-			counts[i] = n
-		}
-	}
-	return counts, rows.Err()
 }

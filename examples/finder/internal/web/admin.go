@@ -71,7 +71,7 @@ type dashboardView struct {
 }
 
 func (s *Site) dashboard(w http.ResponseWriter, r *http.Request) error {
-	n, err := s.Store.CountSubmissions(r.Context())
+	n, err := s.Store.CountSubmissions(r.Context(), store.Filter{})
 	if err != nil {
 		return err
 	}
@@ -185,13 +185,13 @@ type submissionsView struct {
 func (s *Site) submissionsPage(w http.ResponseWriter, r *http.Request) error {
 	var v submissionsView
 	var err error
-	if v.Total, err = s.Store.CountSubmissions(r.Context()); err != nil {
+	if v.Total, err = s.Store.CountSubmissions(r.Context(), store.Filter{}); err != nil {
 		return err
 	}
 	if v.Days, err = s.Store.SubmissionsByDay(r.Context(), time.Now(), 30); err != nil {
 		return err
 	}
-	if v.Recent, err = s.Store.RecentSubmissions(r.Context(), 50); err != nil {
+	if v.Recent, err = s.Store.Submissions(r.Context(), store.Filter{Limit: 50}); err != nil {
 		return err
 	}
 	return s.render(w, http.StatusOK, "submissions", view{Title: "Submissions", Admin: true, Here: "/admin/submissions", Data: v})

@@ -70,7 +70,7 @@ func (s *Site) keep(r *http.Request, id string, answers quiz.Answers, suggestion
 		keys[i] = suggestion.Key
 	}
 	ctx := context.WithoutCancel(r.Context()) // answered is answered, wherever the visitor has gone; the store has a deadline
-	err := s.Store.SaveSubmission(ctx, store.Submission{ID: id, Created: time.Now(), Answers: answers, Ministries: keys})
+	_, err := s.Store.SaveSubmission(ctx, store.Submission{ID: id, Created: time.Now(), Answers: answers, Ministries: keys})
 	if err != nil {
 		s.Monitor.Error("submission not stored")
 		s.Logger.Error("submission not stored", "error", err)

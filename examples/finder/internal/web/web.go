@@ -30,9 +30,9 @@ type Store interface {
 	UpdateMinistry(context.Context, catalog.Ministry) error
 	SetMinistryActive(ctx context.Context, key string, active bool) error
 
-	SaveSubmission(context.Context, store.Submission) error
-	CountSubmissions(context.Context) (int, error)
-	RecentSubmissions(ctx context.Context, limit int) ([]store.Submission, error)
+	SaveSubmission(context.Context, store.Submission) (queued bool, err error)
+	CountSubmissions(context.Context, store.Filter) (int, error)
+	Submissions(context.Context, store.Filter) ([]store.Submission, error)
 	SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error)
 }
 
