@@ -37,7 +37,7 @@ func AllCounters() []Counters {
 		{Ours, newFamily},
 		{"Prometheus CounterVec", newPromCounters},
 		{"VictoriaMetrics", func([]string) (Labelled, error) { return vmCounters{vm.NewSet()}, nil }},
-		{"VictoriaMetrics, name at hand", func([]string) (Labelled, error) { return vmNamed{vmCounters{vm.NewSet()}}, nil }},
+		{"VictoriaMetrics + name", func([]string) (Labelled, error) { return vmNamed{vmCounters{vm.NewSet()}}, nil }},
 	}
 }
 

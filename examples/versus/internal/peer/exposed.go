@@ -38,6 +38,22 @@ func written(m prometheus.Metric) *dto.Metric {
 // A bucket of a histogram holds the observations above from, and not above to.
 type bucket struct{ from, to, count float64 }
 
+// nativeBuckets returns the buckets of positive observations of a native histogram. Bucket i reaches from base^(i-1) to
+// base^i; the spans say which ones there are, and the deltas by how much each has more than the one before.
+func nativeBuckets(h *dto.Histogram) (buckets []bucket) {
+	base := math.Exp2(math.Exp2(-float64(h.GetSchema())))
+	at, deltas, count := 0, h.GetPositiveDelta(), 0.0
+	for _, span := range h.GetPositiveSpan() {
+		at += int(span.GetOffset())
+		for range span.GetLength() {
+			count += float64(deltas[0])
+			buckets = append(buckets, bucket{math.Pow(base, float64(at-1)), math.Pow(base, float64(at)), count})
+			at, deltas = at+1, deltas[1:]
+		}
+	}
+	return buckets
+}
+
 // quantileOf returns the q-quantile as if the observations were spread evenly within each bucket, as
 // the servers that read such histograms have it. The buckets ascend.
 func quantileOf(buckets []bucket, q float64) float64 {

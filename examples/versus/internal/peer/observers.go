@@ -55,13 +55,14 @@ const OurPath = "github.com/ministryfinder/bounded"
 func Observers() []Observer {
 	return []Observer{
 		{Ours, OurPath, "the last 1,024, 5 min at most", 1024, func() (Distribution, error) { return newRing(1024) }},
-		{Ours + ", 100", OurPath, "the last 100, 5 min at most", 100, func() (Distribution, error) { return newRing(100) }},
-		{"HdrHistogram, mutex", "github.com/HdrHistogram/hdrhistogram-go", everything, 0, newHDR},
+		{Ours + " of 100", OurPath, "the last 100, 5 min at most", 100, func() (Distribution, error) { return newRing(100) }},
+		{"HdrHistogram + mutex", "github.com/HdrHistogram/hdrhistogram-go", everything, 0, newHDR},
 		{"VictoriaMetrics summary", "github.com/VictoriaMetrics/metrics", "1,000 at random of the last 2.5 to 5 min", 0, newVMSummary},
 		{"VictoriaMetrics histogram", "github.com/VictoriaMetrics/metrics", everything, 0, newVMHistogram},
 		{"Prometheus histogram", "github.com/prometheus/client_golang", everything, 0, newPromHistogram},
+		{"Prometheus native histogram", "github.com/prometheus/client_golang", everything, 0, newPromNative},
 		{"Prometheus summary", "github.com/prometheus/client_golang", "the last 8 to 10 min", 0, newPromSummary},
-		{"DDSketch, mutex", "github.com/DataDog/sketches-go", everything, 0, newDDSketch},
+		{"DDSketch + mutex", "github.com/DataDog/sketches-go", everything, 0, newDDSketch},
 		{"rcrowley histogram", "github.com/rcrowley/go-metrics", "1,028 at random, most of the last min", 0, newRcrowleyHistogram},
 		{"rcrowley timer", "github.com/rcrowley/go-metrics", "1,028 at random, most of the last min", 0, newRcrowleyTimer},
 	}
@@ -183,6 +184,18 @@ func (h promHistogram) Quantile(q float64) float64 {
 		buckets = append(buckets, before)
 	}
 	return quantileOf(append(buckets, bucket{before.to, before.to, float64(m.GetSampleCount()) - below}), q)
+}
+
+// promNative has buckets that are a tenth wider than the one before, as its documentation recommends.
+type promNative struct{ promHistogram }
+
+func newPromNative() (Distribution, error) {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160})
+	return promNative{promHistogram{h}}, nil
+}
+
+func (h promNative) Quantile(q float64) float64 {
+	return quantileOf(nativeBuckets(written(h).GetHistogram()), q)
 }
 
 type promSummary struct{ prometheus.Summary }

@@ -27,11 +27,11 @@ type Monitor struct {
 	New  func() (Service, error)
 }
 
-// Monitors returns what people monitor a service with, ours first.
+// Monitors returns what people monitor a service with, ours first: with 100 times of each endpoint, as it comes, and with 1,024.
 func Monitors() []Monitor {
 	return []Monitor{
 		{Ours, func() (Service, error) { return newRecorder(metrics.RecorderConfig{}) }},
-		{Ours + ", 1,024 times", func() (Service, error) { return newRecorder(metrics.RecorderConfig{Times: 1024}) }},
+		{Ours + " of 1024", func() (Service, error) { return newRecorder(metrics.RecorderConfig{Times: 1024}) }},
 		{"Prometheus summaries", func() (Service, error) {
 			times := prometheus.NewSummaryVec(promSummaryOpts("request_seconds"), []string{"endpoint"})
 			return newPromService(times, times)
