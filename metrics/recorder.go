@@ -152,6 +152,11 @@ func late[T cell[T]](r *Recorder, t *table[T], s *series[T]) {
 	t.late(s)
 }
 
+// Times returns the response times of all endpoints together that count now: what
+// Snapshot has as Times, for those who want nothing else. It takes
+// no lock and one allocation.
+func (r *Recorder) Times() RingSnapshot[time.Duration] { return r.times.Snapshot() }
+
 // Sweep removes the endpoints and error kinds that have not been used for
 // IdleAfter, adds their counts to [RetiredName], and returns how many it removed.
 // Pinned routes stay. Sweep gives memory back sooner; no bound depends on it.

@@ -110,6 +110,22 @@ func TestRecorderCounts(t *testing.T) {
 	require.Zero(t, metrics.Recent{}.Rate())
 }
 
+func TestRecorderTimesAreThoseOfTheSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{Times: 3})
+		require.Zero(t, r.Times().Count)
+		for i := range 5 {
+			r.Record(fmt.Sprint(i), 200, time.Duration(i+1)*time.Millisecond)
+		}
+		times := r.Times()
+		require.Equal(t, r.Snapshot().Times, times)
+		require.Equal(t, 3, times.Count)
+		require.Equal(t, uint64(5), times.Observed)
+		require.Equal(t, 3*time.Millisecond, times.Min)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { r.Times() }), 1.0)
+	})
+}
+
 func TestRecorderReservedNamesGoWhereTheySay(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})
 	r.Record(metrics.OtherName, 200, 1)
