@@ -123,15 +123,19 @@ func (s *Server) Exec(t testing.TB, statement string) {
 
 // Restart starts the server, at the same port and with what it has stored, and returns when it can be used.
 // If it runs, it is stopped first.
-func (s *Server) Restart() error {
+func (s *Server) Restart() error { return s.RestartWith() }
+
+// RestartWith is Restart with further arguments for the program postgres, until the next Restart: "-c", "ssl=off".
+// Of two settings of the same name the later counts.
+func (s *Server) RestartWith(args ...string) error {
 	if err := s.Stop(); err != nil {
 		return err
 	}
 	s.log, s.ended = newServerLog(), make(chan struct{})
-	command := s.command("postgres", "-D", s.dir+"/data",
+	command := s.command("postgres", append([]string{"-D", s.dir + "/data",
 		"-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", s.port), "-c", "unix_socket_directories=",
-		"-c", "ssl=on", "-c", "ssl_cert_file="+s.dir+"/server.crt", "-c", "ssl_key_file="+s.dir+"/server.key",
-		"-c", "fsync=off", "-c", "max_connections=50", "-c", "shared_buffers=16MB", "-c", "lc_messages=C")
+		"-c", "ssl=on", "-c", "ssl_cert_file=" + s.dir + "/server.crt", "-c", "ssl_key_file=" + s.dir + "/server.key",
+		"-c", "fsync=off", "-c", "max_connections=50", "-c", "shared_buffers=16MB", "-c", "lc_messages=C"}, args...)...)
 	// Whatever happens to the test, the server goes with it.
 	command.SysProcAttr.Pdeathsig = syscall.SIGQUIT
 	command.Stderr = s.log

@@ -61,6 +61,14 @@ func TestAServerLivesDiesAndLivesAgain(t *testing.T) {
 		require.Equal(t, 7, n)
 	}
 
+	const quick = "SELECT 1 / (setting = '77')::int FROM pg_settings WHERE name = 'deadlock_timeout'"
+	require.NoError(t, s.RestartWith("-c", "deadlock_timeout=77"))
+	_, err = ask(url, quick)
+	require.NoError(t, err)
+	require.NoError(t, s.Restart())
+	_, err = ask(url, quick)
+	require.ErrorContains(t, err, "division by zero", "only until the next start")
+
 	s.Pause()
 	require.NoError(t, s.Close(), "paused as it is")
 	require.NoDirExists(t, s.dir)
