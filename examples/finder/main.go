@@ -3,7 +3,7 @@
 //	go run -C examples ./finder
 //
 // starts it without any configuration; README.md has the variables. Bad configuration ends it at start with
-// status 2 and one line, anything else that fails with status 1.
+// status 2 and a line for each variable, anything else that fails with status 1.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/config"
@@ -24,8 +25,8 @@ func main() {
 	stop()
 	var wrong *config.Error
 	switch {
-	case errors.As(err, &wrong):
-		fmt.Fprintln(os.Stderr, "finder:", wrong)
+	case errors.As(err, &wrong): // it may join several, a line each
+		fmt.Fprintln(os.Stderr, "finder:", strings.ReplaceAll(err.Error(), "\n", "\nfinder: "))
 		os.Exit(2)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "finder:", err)

@@ -50,6 +50,7 @@ func start(t *testing.T) *visitor {
 	t.Setenv("ADDR", "127.0.0.1")
 	t.Setenv("FINDER_DATABASE", filepath.Join(t.TempDir(), "finder.db"))
 	t.Setenv("ADMIN_PASSWORD", password)
+	t.Setenv("PROFILES_DIR", t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
@@ -138,16 +139,16 @@ func TestQuizAndAPIAgree(t *testing.T) {
 
 	_, status := v.get("/api/memory-status")
 	var memory struct {
-		Matches struct {
-			Entries    int
-			MaxEntries int   `json:"max_entries"`
-			MaxBytes   int64 `json:"max_bytes"`
+		Cache struct {
+			Entries    int     `json:"cache_size"`
+			MaxEntries int     `json:"max_cache_size"`
+			MaxMB      float64 `json:"max_memory_mb"`
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(status), &memory))
-	require.Equal(t, 1, memory.Matches.Entries, "page and API share the match")
-	require.Equal(t, 500, memory.Matches.MaxEntries)
-	require.Equal(t, int64(50_000_000), memory.Matches.MaxBytes)
+	require.Equal(t, 1, memory.Cache.Entries, "page and API share the match")
+	require.Equal(t, 500, memory.Cache.MaxEntries)
+	require.Equal(t, 50.0, memory.Cache.MaxMB)
 }
 
 func TestWrongAnswersAreExplained(t *testing.T) {
@@ -248,7 +249,7 @@ func TestMonitoringEndpoints(t *testing.T) {
 	v := start(t)
 	v.get("/no/such/page")
 	for path, want := range map[string]string{
-		"/api/health": `"status": "ok"`, "/api/memory-status": `"level": "ok"`,
+		"/api/health": `"status": "healthy"`, "/api/memory-status": `"level": "ok"`,
 		"/api/metrics": `"GET /api/health"`, "/metrics": "finder_matches_entries 0",
 	} {
 		response, body := v.get(path)
@@ -267,7 +268,7 @@ func process(t *testing.T, env ...string) (*exec.Cmd, *bytes.Buffer) {
 	require.NoError(t, err)
 	command := exec.Command(executable)
 	command.Dir = t.TempDir()
-	command.Env = append([]string{"FINDER_TEST_PROCESS=1", "ADDR=127.0.0.1", "PORT=0"}, env...)
+	command.Env = append([]string{"FINDER_TEST_PROCESS=1", "ADDR=127.0.0.1", "PORT=0", "PROFILES_DIR=" + t.TempDir()}, env...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	return command, &stderr
@@ -285,7 +286,7 @@ func TestBadConfigurationIsOneLine(t *testing.T) {
 		{"taken-port", "PORT=" + port, `finder: PORT is "` + port + `", want a port that is free at ADDR "127.0.0.1" (`},
 		{"no-directory", "FINDER_DATABASE=none/finder.db", `finder: FINDER_DATABASE is "none/finder.db", want the path of a file that can be opened or made (`},
 		{"negative-limit", "CACHE_ENTRIES=-1", `finder: CACHE_ENTRIES is "-1", want a whole number from 1 to 1000000`},
-		{"other-database", "DATABASE_URL=postgres://me:hush@db/finder", `finder: DATABASE_URL is "postgres://me:xxxxx@db/finder", want nothing`},
+		{"other-database", "DATABASE_URL=mysql://me:hush@db/finder", `finder: DATABASE_URL is "mysql://me:xxxxx@db/...", want a URL such as postgres://`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			command, stderr := process(t, test.set)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +12,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 	"github.com/ministryfinder/bounded/examples/finder/internal/config"
-	"github.com/ministryfinder/bounded/examples/finder/internal/httpcache"
-	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
-	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 	"github.com/ministryfinder/bounded/examples/finder/internal/web"
 )
@@ -30,27 +24,15 @@ import (
 // most 2 s, and the database closes after both, so the whole takes less than 10 s.
 const finishTimeout = 5 * time.Second
 
-// answersBytes bounds the answers that are the same for all who ask: styles and scripts.
-const answersBytes = 2 * humanize.MByte
-
 // run serves until ctx ends, and then finishes what it has begun. What a person should read goes to out.
 func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	conf, err := config.Read()
 	if err != nil {
 		return err
 	}
-	path, err := filepath.Abs(conf.Database)
-	if err != nil {
-		return conf.DatabaseError(err)
-	}
-	fmt.Fprintln(out, "Opening the database", path)
-	ministries, err := catalog.BuiltIn()
+	db, err := openStore(ctx, conf, out, log)
 	if err != nil {
 		return err
-	}
-	db, err := store.Open(ctx, store.Config{Path: path, BuiltIn: ministries, Logger: log})
-	if err != nil {
-		return conf.DatabaseError(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
@@ -58,49 +40,44 @@ func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(conf.Addr, strconv.Itoa(conf.Port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(conf.Server.Addr, strconv.Itoa(conf.Server.Port)))
 	if err != nil {
 		return conf.ListenError(err)
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
-	fmt.Fprintf(out, "Ready: http://%s (the parish office: /admin; stop with Ctrl-C)\n", net.JoinHostPort(conf.Addr, strconv.Itoa(port)))
+	fmt.Fprintf(out, "Ready: http://%s (the parish office: /admin; stop with Ctrl-C)\n", net.JoinHostPort(conf.Server.Addr, strconv.Itoa(port)))
 	err = serve(ctx, listener, site)
 	fmt.Fprintln(out, "Stopped.")
 	return err
 }
 
-// build makes all that answers requests.
-func build(conf config.Config, db *store.Store, out io.Writer, log *slog.Logger) (*web.Site, error) {
-	matcher, err := quiz.NewMatcher(db, quiz.MatcherConfig{
-		MaxEntries: conf.CacheEntries, MaxBytes: int64(conf.CacheMB) * humanize.MByte, TTL: conf.CacheTTL, MinistryTTL: conf.MinistryTTL,
-	})
+// openStore opens the database. PostgreSQL may be away; a file must be there.
+func openStore(ctx context.Context, conf config.Config, out io.Writer, log *slog.Logger) (*store.Store, error) {
+	ministries, err := catalog.BuiltIn()
 	if err != nil {
 		return nil, err
 	}
-	password := conf.AdminPassword
-	if password == "" {
-		password = rand.Text()
-		fmt.Fprintf(out, "The parish office signs in as %q with the password %s (ADMIN_PASSWORD sets another)\n", conf.AdminUser, password)
+	c := store.Config{
+		URL: string(conf.Database.URL), MinConns: conf.Database.MinConns, MaxConns: conf.Database.MaxConns,
+		ConnectTimeout: conf.Database.ConnectTimeout, StatementTimeout: conf.Database.StatementTimeout,
+		QueueEntries: conf.Database.QueueEntries, QueueBytes: int64(conf.Database.QueueSize), BuiltIn: ministries, Logger: log,
 	}
-	door, err := auth.New(auth.Config{
-		User: conf.AdminUser, Password: password, SecureCookies: conf.SecureCookies,
-		Addresses: conf.LoginAddresses, Trusted: conf.TrustedProxies,
-	})
+	if c.URL != "" {
+		fmt.Fprintln(out, "Opening the database of DATABASE_URL")
+	} else {
+		if c.Path, err = filepath.Abs(conf.Database.Path); err != nil {
+			return nil, conf.DatabaseError(err)
+		}
+		fmt.Fprintln(out, "Opening the database", c.Path)
+	}
+	db, err := store.Open(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, conf.DatabaseError(err)
 	}
-	answers, err := httpcache.New(httpcache.Config{MaxBytes: answersBytes})
-	if err != nil {
-		return nil, err
+	if status := db.Status(); !status.Up {
+		fmt.Fprintln(out, "The database does not answer; the quiz begins without it")
 	}
-	mon, err := monitor.New(monitor.Parts{
-		Matcher: matcher, Sessions: door.Sessions, Tracker: door.Tracker, Answers: answers, Database: db,
-		Routes: web.Routes(), MemoryLimit: int64(conf.MemoryLimitMB) * humanize.MByte, Logger: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &web.Site{Store: db, Matcher: matcher, Monitor: mon, Auth: door, Answers: answers, Logger: log}, nil
+	return db, nil
 }
 
 // serve answers at listener until ctx ends and the requests then in progress are answered, or finishTimeout has passed.

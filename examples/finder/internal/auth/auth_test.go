@@ -21,8 +21,10 @@ const password = "correct horse"
 
 func newAuth(t *testing.T) *auth.Auth {
 	a, err := auth.New(auth.Config{
-		User: "admin", Password: password, Addresses: 1000, Cost: bcrypt.MinCost,
-		Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		User: "admin", Password: password, SecretKey: []byte("the key of the tests"), Cost: bcrypt.MinCost,
+		Trusted:        []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		SessionTimeout: time.Hour, MaxSessions: 100, SessionBytes: 1e6,
+		Addresses: 1000, Failures: 5, Window: 15 * time.Minute, Lockout: time.Hour,
 	})
 	require.NoError(t, err)
 	return a
@@ -30,17 +32,27 @@ func newAuth(t *testing.T) *auth.Auth {
 
 // signIn signs in from an address, through the proxies named, and returns the session's cookie if there is one.
 func signIn(t *testing.T, a *auth.Auth, from, forwarded, user, password string) (cookie *http.Cookie, err error) {
+	cookies, err := signInWith(a, nil, from, forwarded, user, password)
+	return cookies["finder"], err
+}
+
+// signInWith does so with a cookie, and returns those that the answer sets, by name.
+func signInWith(a *auth.Auth, with *http.Cookie, from, forwarded, user, password string) (cookies map[string]*http.Cookie, err error) {
 	r := httptest.NewRequest(http.MethodPost, "/admin/sign-in", nil)
 	r.RemoteAddr = from
 	if forwarded != "" {
 		r.Header.Set("X-Forwarded-For", forwarded)
 	}
-	w := httptest.NewRecorder()
-	a.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { err = a.SignIn(r, user, password) })).ServeHTTP(w, r)
-	for _, c := range w.Result().Cookies() {
-		cookie = c
+	if with != nil {
+		r.AddCookie(with)
 	}
-	return cookie, err
+	w := httptest.NewRecorder()
+	a.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = a.SignIn(w, r, user, password) })).ServeHTTP(w, r)
+	cookies = map[string]*http.Cookie{}
+	for _, c := range w.Result().Cookies() {
+		cookies[c.Name] = c
+	}
+	return cookies, err
 }
 
 func TestSignIn(t *testing.T) {
@@ -133,7 +145,7 @@ func TestAnAttemptThatWasNotDecidedIsNotCharged(t *testing.T) {
 	cancel()
 	for range 200 {
 		r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(ctx)
-		a.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = a.SignIn(r, "admin", password) })).ServeHTTP(httptest.NewRecorder(), r)
+		a.Load(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = a.SignIn(w, r, "admin", password) })).ServeHTTP(httptest.NewRecorder(), r)
 	}
 	require.Empty(t, a.Suspects())
 }
@@ -154,4 +166,61 @@ func TestSessionsAreBoundedAndExpire(t *testing.T) {
 		require.False(t, found)
 		require.Equal(t, 100, a.Sessions.Sweep())
 	})
+}
+
+// Whoever has signed in with a browser can do so again while others guess at the same address; a cookie that was
+// not signed with this key is worth nothing.
+func TestAKnownDeviceIsNotKeptOutByOthers(t *testing.T) {
+	a := newAuth(t)
+	cookies, err := signInWith(a, nil, "192.0.2.77:1", "", "admin", password)
+	require.NoError(t, err)
+	device := cookies["finder-device"]
+	require.True(t, device.HttpOnly)
+	require.Equal(t, "/admin", device.Path)
+	for range 5 {
+		_, err := signIn(t, a, "192.0.2.1:1", "", "admin", "wrong")
+		require.ErrorIs(t, err, auth.ErrWrong)
+	}
+	var locked *auth.LockedError
+	_, err = signIn(t, a, "192.0.2.1:1", "", "admin", password)
+	require.ErrorAs(t, err, &locked)
+	for _, forged := range []string{"", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAA.", device.Value[:len(device.Value)-2], "A" + device.Value[1:], device.Value + "AA"} {
+		_, err = signInWith(a, &http.Cookie{Name: "finder-device", Value: forged}, "192.0.2.1:1", "", "admin", password)
+		require.ErrorAs(t, err, &locked, forged)
+	}
+	_, err = signInWith(a, device, "192.0.2.1:1", "", "admin", password)
+	require.NoError(t, err)
+}
+
+func TestBasicAuthHasTheSameGuard(t *testing.T) {
+	a := newAuth(t)
+	room := a.Load(a.Require(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), "/door"))
+	ask := func(user, password string) *http.Response {
+		r := httptest.NewRequest(http.MethodGet, "/admin", nil)
+		r.RemoteAddr = "192.0.2.1:1"
+		if user != "" {
+			r.SetBasicAuth(user, password)
+		}
+		w := httptest.NewRecorder()
+		room.ServeHTTP(w, r)
+		return w.Result()
+	}
+	stranger := ask("", "")
+	require.Equal(t, http.StatusSeeOther, stranger.StatusCode)
+	require.Equal(t, "/door", stranger.Header.Get("Location"))
+	for range 3 {
+		require.Equal(t, http.StatusTeapot, ask("admin", password).StatusCode)
+	}
+	require.Zero(t, a.Sessions.Len(), "programs get no session")
+	wrong := ask("admin", "wrong")
+	require.Equal(t, http.StatusUnauthorized, wrong.StatusCode)
+	require.Contains(t, wrong.Header.Get("WWW-Authenticate"), "Basic ")
+	require.Equal(t, http.StatusUnauthorized, ask("root", password).StatusCode)
+	for range 3 {
+		_, err := signIn(t, a, "192.0.2.1:1", "", "admin", "wrong")
+		require.ErrorIs(t, err, auth.ErrWrong)
+	}
+	locked := ask("admin", password)
+	require.Equal(t, http.StatusTooManyRequests, locked.StatusCode, "form and basic auth count together")
+	require.NotEmpty(t, locked.Header.Get("Retry-After"))
 }

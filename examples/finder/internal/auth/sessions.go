@@ -1,27 +1,23 @@
 package auth
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ministryfinder/bounded/cache"
 )
 
-// The bounds of the sessions. Only who has signed in gets one, so a stranger cannot fill them.
-const (
-	maxSessions     = 100
-	maxSessionBytes = 1 << 20
-)
-
-// Sessions keeps the sessions of administrators. It is a scs.Store with a bound: of more than 100 sessions, the
-// least used end early, and their owners sign in again. A restart ends them all.
+// Sessions keeps the sessions of administrators. It is a scs.Store with a bound: of more sessions than there may be, the
+// least used end early, and their owners sign in again. Only who has signed in gets one, so a stranger cannot
+// fill it. A restart ends them all.
 type Sessions struct {
 	cache *cache.Cache[string, []byte]
 }
 
-func newSessions() (*Sessions, error) {
-	c, err := cache.New(cache.Config[string, []byte]{MaxEntries: maxSessions, MaxBytes: maxSessionBytes})
+func newSessions(conf Config) (*Sessions, error) {
+	c, err := cache.New(cache.Config[string, []byte]{MaxEntries: conf.MaxSessions, MaxBytes: conf.SessionBytes})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("auth: sessions: %w", err)
 	}
 	return &Sessions{c}, nil
 }
@@ -48,9 +44,7 @@ func (s *Sessions) Delete(token string) error {
 	return nil
 }
 
-// Sweep removes the sessions that have expired, Len is how many there are, Cap how many there may be, and Bytes
-// the memory they take.
-func (s *Sessions) Sweep() int   { return s.cache.Sweep() }
-func (s *Sessions) Len() int     { return s.cache.Len() }
-func (s *Sessions) Cap() int     { return s.cache.MaxEntries() }
-func (s *Sessions) Bytes() int64 { return s.cache.Bytes() }
+// Sweep removes the sessions that have expired, Len is how many there are, and Stats counts.
+func (s *Sessions) Sweep() int         { return s.cache.Sweep() }
+func (s *Sessions) Len() int           { return s.cache.Len() }
+func (s *Sessions) Stats() cache.Stats { return s.cache.Stats() }

@@ -9,19 +9,18 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// A Tracker remembers which addresses have failed to sign in: five failures within 15 minutes lock one for an hour.
+// A Tracker remembers which addresses have failed to sign in, and locks them.
 type Tracker struct{ *ratelimit.Tracker }
 
-func newTracker(addresses int) (*Tracker, error) {
-	t, err := ratelimit.NewTracker(ratelimit.Config{MaxAddresses: addresses})
+func newTracker(c Config) (*Tracker, error) {
+	t, err := ratelimit.NewTracker(ratelimit.Config{
+		MaxAddresses: c.Addresses, Failures: c.Failures, Window: c.Window, Lockout: c.Lockout,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Tracker{t}, nil
 }
-
-// Cap returns how many addresses may be remembered.
-func (t *Tracker) Cap() int { return t.Stats().MaxAddresses }
 
 // A Suspect is an address, or the /64 of an IPv6 one, that has failed lately.
 type Suspect struct {

@@ -1,153 +1,139 @@
 // Package config reads the finder's configuration from the environment.
 //
-// Nothing has to be set. Whatever is wrong is one line that names the variable, its value and what was wanted.
+// Nothing has to be set on one's own machine. In production four variables must be. All that is wrong is told at
+// once, a line each, which names the variable, its value and what was wanted.
 package config
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"net/netip"
-	"net/url"
-	"os"
-	"reflect"
-	"strings"
 	"time"
-
-	"github.com/caarlos0/env/v11"
 )
 
-// A Config is what the environment sets. Each field's tags name its variable, its default and what it must be.
+// A Config is what the environment sets. Each field's tags name its variable, its default, its range, and what it
+// must be in words.
 type Config struct {
-	Addr string `env:"ADDR" envDefault:"localhost" want:"a host name or an IP address, without a port"`
-	Port int    `env:"PORT" envDefault:"8080" want:"a port number from 0 to 65535"`
+	Server    Server
+	Database  Database
+	Admin     Admin
+	Cache     Cache
+	Login     Login
+	Metrics   Metrics
+	Memory    Memory
+	Sweep     Sweep
+	Alert     Alert
+	KeepAlive KeepAlive
+}
 
-	Database    string `env:"FINDER_DATABASE" envDefault:"finder.db" want:"the path of a file that can be opened or made"`
-	DatabaseURL string `env:"DATABASE_URL" want:"nothing: this version keeps its data in SQLite, in the file that FINDER_DATABASE names, and not in PostgreSQL yet"`
+// Server is where and how the site is reached.
+type Server struct {
+	Environment string `env:"ENVIRONMENT" envDefault:"development" validate:"oneof=development production" want:"development or production"`
 
-	AdminUser     string `env:"ADMIN_USER" envDefault:"admin" want:"1 to 64 bytes"`
-	AdminPassword string `env:"ADMIN_PASSWORD" want:"8 to 72 bytes, or nothing for one that is made up at each start"`
-	SecureCookies bool   `env:"SECURE_COOKIES" envDefault:"false" want:"true behind TLS, otherwise false"`
+	Addr string `env:"ADDR" envDefault:"localhost" validate:"max=253,host" want:"a host name or an IP address, without a port"`
+	Port int    `env:"PORT" envDefault:"8080" validate:"min=0,max=65535" want:"a port number from 0 to 65535"`
+
+	SecureCookies bool `env:"SECURE_COOKIES" envDefault:"false" want:"true behind TLS, otherwise false"`
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" want:"IP prefixes such as 10.0.0.0/8, separated by commas"`
-
-	CacheEntries int           `env:"CACHE_ENTRIES" envDefault:"500" want:"a whole number from 1 to 1000000"`
-	CacheMB      int           `env:"CACHE_MB" envDefault:"50" want:"a whole number from 1 to 65536"`
-	CacheTTL     time.Duration `env:"CACHE_TTL" envDefault:"5m" want:"a time of more than zero, such as 5m"`
-	MinistryTTL  time.Duration `env:"MINISTRY_TTL" envDefault:"10m" want:"a time of more than zero, such as 10m"`
-
-	LoginAddresses int `env:"LOGIN_ADDRESSES" envDefault:"1000" want:"a whole number from 16 to 1000000"`
-
-	// MemoryLimitMB is what the memory watch goes by, beside GOMEMLIMIT and the limit of the container.
-	MemoryLimitMB int `env:"MEMORY_LIMIT_MB" envDefault:"0" want:"a whole number from 0 (none) to 1048576"`
 }
 
-// An Error says which variable has a value that cannot be used, and what was wanted.
-type Error struct {
-	Variable string
-	Value    string // as it was set; passwords are left out
-	Want     string
-	Cause    error // may be nil
+// Database is where ministries and submissions are kept: in PostgreSQL if URL is set, otherwise in the SQLite file.
+type Database struct {
+	URL  Secret `env:"DATABASE_URL" validate:"postgres" want:"a URL such as postgres://user:password@host:5432/name"`
+	Path string `env:"FINDER_DATABASE" envDefault:"finder.db" validate:"required" want:"the path of a file that can be opened or made"`
+
+	MinConns         int           `env:"DATABASE_MIN_CONNS" envDefault:"2" validate:"min=1,ltefield=MaxConns" want:"a whole number from 1 to DATABASE_MAX_CONNS"`
+	MaxConns         int           `env:"DATABASE_MAX_CONNS" envDefault:"10" validate:"min=1,max=1000" want:"a whole number from 1 to 1000"`
+	ConnectTimeout   time.Duration `env:"DATABASE_CONNECT_TIMEOUT" envDefault:"10s" validate:"min=1ms,max=10m" want:"a time from 1ms to 10m"`
+	StatementTimeout time.Duration `env:"DATABASE_STATEMENT_TIMEOUT" envDefault:"30s" validate:"min=1ms,max=10m" want:"a time from 1ms to 10m"`
+
+	// The submissions that wait while the database is away.
+	QueueEntries int  `env:"QUEUE_ENTRIES" envDefault:"1000" validate:"min=1,max=1000000" want:"a whole number from 1 to 1000000"`
+	QueueSize    Size `env:"QUEUE_SIZE" envDefault:"4MB" validate:"min=10000" want:"a size from 10kB on, such as 4MB"`
 }
 
-// Error reads like `PORT is "eighty", want a port number from 0 to 65535`, in one line.
-func (e *Error) Error() string {
-	line := fmt.Sprintf("%s is %q, want %s", e.Variable, e.Value, e.Want)
-	if e.Cause != nil {
-		line += " (" + strings.Join(strings.Fields(e.Cause.Error()), " ") + ")"
-	}
-	return line
+// Admin is who may sign in, and for how long.
+type Admin struct {
+	// SecretKey signs what browsers keep for the finder. Empty makes one up at each start.
+	SecretKey Secret `env:"SECRET_KEY" validate:"omitempty,min=32,max=1024" want:"32 bytes or more that nobody can guess"`
+	User      string `env:"ADMIN_USERNAME" envDefault:"admin" validate:"min=1,max=64" want:"1 to 64 bytes"`
+	Password  Secret `env:"ADMIN_PASSWORD" validate:"omitempty,min=8,max=72" want:"8 to 72 bytes"`
+
+	SessionSeconds int  `env:"SESSION_TIMEOUT" envDefault:"3600" validate:"min=900,max=86400" want:"a whole number of seconds from 900 to 86400"`
+	MaxSessions    int  `env:"MAX_SESSIONS" envDefault:"100" validate:"min=1,max=100000" want:"a whole number from 1 to 100000"`
+	SessionsSize   Size `env:"SESSIONS_SIZE" envDefault:"1MB" validate:"min=100000" want:"a size from 100kB on, such as 1MB"`
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }
-
-// Read returns the configuration, or an [*Error] about the first variable that is wrong.
-func Read() (Config, error) {
-	var c Config
-	err := env.Parse(&c)
-	if err == nil {
-		return c, c.Validate()
-	}
-	var wrong env.ParseError
-	if errors.As(err, &wrong) {
-		return Config{}, c.errorAbout(wrong.Name, nil)
-	}
-	return Config{}, err
+// Cache bounds what is remembered of the quiz and of the site's own files.
+type Cache struct {
+	Entries     int           `env:"CACHE_ENTRIES" envDefault:"500" validate:"min=1,max=1000000" want:"a whole number from 1 to 1000000"`
+	Size        Size          `env:"CACHE_SIZE" envDefault:"50MB" validate:"min=100000" want:"a size from 100kB on, such as 50MB"`
+	TTL         time.Duration `env:"CACHE_TTL" envDefault:"5m" validate:"gt=0" want:"a time of more than zero, such as 5m"`
+	MinistryTTL time.Duration `env:"MINISTRY_TTL" envDefault:"10m" validate:"gt=0" want:"a time of more than zero, such as 10m"`
+	AnswersSize Size          `env:"ANSWERS_SIZE" envDefault:"2MB" validate:"min=100000" want:"a size from 100kB on, such as 2MB"`
 }
 
-// Validate reports the first field that is out of its range, as an [*Error] that names its variable.
-func (c Config) Validate() error {
-	for _, field := range []struct {
-		name string
-		ok   bool
-	}{
-		{"Addr", c.Addr != "" && len(c.Addr) <= 253 && !strings.ContainsAny(c.Addr, " /[]") && portless(c.Addr)},
-		{"Port", within(c.Port, 0, math.MaxUint16)},
-		{"Database", c.Database != ""},
-		{"DatabaseURL", c.DatabaseURL == ""},
-		{"AdminUser", within(len(c.AdminUser), 1, 64)},
-		{"AdminPassword", c.AdminPassword == "" || within(len(c.AdminPassword), 8, 72)},
-		{"CacheEntries", within(c.CacheEntries, 1, 1_000_000)},
-		{"CacheMB", within(c.CacheMB, 1, 65_536)},
-		{"CacheTTL", c.CacheTTL > 0},
-		{"MinistryTTL", c.MinistryTTL > 0},
-		{"LoginAddresses", within(c.LoginAddresses, 16, 1_000_000)},
-		{"MemoryLimitMB", within(c.MemoryLimitMB, 0, 1<<20)},
-	} {
-		if !field.ok {
-			return c.errorAbout(field.name, nil)
-		}
-	}
-	return nil
+// Login bounds wrong passwords and what is remembered of them.
+type Login struct {
+	Addresses int           `env:"LOGIN_ADDRESSES" envDefault:"1000" validate:"min=16,max=1000000" want:"a whole number from 16 to 1000000"`
+	Failures  int           `env:"LOGIN_FAILURES" envDefault:"5" validate:"min=1,max=64" want:"a whole number from 1 to 64"`
+	Window    time.Duration `env:"LOGIN_WINDOW" envDefault:"15m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	Lockout   time.Duration `env:"LOGIN_LOCKOUT" envDefault:"1h" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
 }
 
-// portless reports whether host is a name or an address, and not one with a port behind it.
-func portless(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil || !strings.Contains(host, ":")
+// Metrics bounds what is counted of requests, and says what is slow and what is too many failures.
+type Metrics struct {
+	Endpoints   int           `env:"METRICS_ENDPOINTS" envDefault:"50" validate:"min=1,max=10000" want:"a whole number from 1 to 10000"`
+	Errors      int           `env:"METRICS_ERRORS" envDefault:"100" validate:"min=1,max=10000" want:"a whole number from 1 to 10000"`
+	Times       int           `env:"METRICS_TIMES" envDefault:"100" validate:"min=1,max=65536" want:"a whole number from 1 to 65536"`
+	SlowAfter   time.Duration `env:"SLOW_REQUEST" envDefault:"2s" validate:"gt=0" want:"a time of more than zero, such as 2s"`
+	ErrorRate   float64       `env:"ERROR_RATE" envDefault:"0.1" validate:"gt=0,max=1" want:"a share of more than 0 and at most 1, such as 0.1"`
+	ErrorMin    int           `env:"ERROR_MIN" envDefault:"10" validate:"min=1,max=1000000" want:"a whole number from 1 to 1000000"`
+	ErrorWindow time.Duration `env:"ERROR_WINDOW" envDefault:"1m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
 }
 
-func within(n, low, high int) bool { return low <= n && n <= high }
+// Memory says how much the process may have, and when that is getting short.
+type Memory struct {
+	// Limit is what the memory watch goes by, beside GOMEMLIMIT and the limit of the container.
+	Limit         Size          `env:"MEMORY_LIMIT" envDefault:"0" validate:"min=0" want:"a size such as 512MB, or 0 for no limit"`
+	High          float64       `env:"MEMORY_HIGH" envDefault:"0.8" validate:"gt=0.05,ltfield=Critical" want:"a share of more than 0.05 and less than MEMORY_CRITICAL, such as 0.8"`
+	Critical      float64       `env:"MEMORY_CRITICAL" envDefault:"0.92" validate:"gt=0,max=1" want:"a share of more than 0 and at most 1, such as 0.92"`
+	GrowthWindow  time.Duration `env:"GROWTH_WINDOW" envDefault:"1h" validate:"min=1s" want:"a time from 1s on, such as 1h"`
+	GrowthHorizon time.Duration `env:"GROWTH_HORIZON" envDefault:"24h" validate:"min=1s" want:"a time from 1s on, such as 24h"`
 
-// DatabaseError says that the database cannot be opened, and why.
-func (c Config) DatabaseError(cause error) error { return c.errorAbout("Database", cause) }
-
-// ListenError says that the address cannot be listened at, and why.
-func (c Config) ListenError(cause error) error {
-	var wrong *Error
-	if errors.As(c.errorAbout("Port", cause), &wrong) {
-		wrong.Want = fmt.Sprintf("a port that is free at ADDR %q", c.Addr)
-	}
-	return wrong
+	// The heap profiles, which are written when memory gets short and when the office asks for one.
+	ProfilesDir  string `env:"PROFILES_DIR" want:"the path of a directory that can be opened or made"`
+	Profiles     int    `env:"PROFILES" envDefault:"4" validate:"min=1,max=100" want:"a whole number from 1 to 100"`
+	ProfilesSize Size   `env:"PROFILE_SIZE" envDefault:"4MB" validate:"min=10000" want:"a size from 10kB on, such as 4MB"`
 }
 
-// errorAbout returns the error that the tags of the field tell.
-func (c Config) errorAbout(fieldName string, cause error) error {
-	field, ok := reflect.TypeFor[Config]().FieldByName(fieldName)
-	if !ok {
-		panic("config: no field is named " + fieldName)
-	}
-	variable := field.Tag.Get("env")
-	value := os.Getenv(variable)
-	if value == "" {
-		value = fmt.Sprint(reflect.ValueOf(c).FieldByIndex(field.Index).Interface())
-	}
-	switch fieldName {
-	case "AdminPassword":
-		value = fmt.Sprintf("(%d bytes)", len(value))
-	case "DatabaseURL":
-		value = redact(value)
-	}
-	return &Error{Variable: variable, Value: value, Want: field.Tag.Get("want"), Cause: cause}
+// Sweep is how often the janitor does what.
+type Sweep struct {
+	Cache    time.Duration `env:"SWEEP_CACHE" envDefault:"1m" validate:"min=10ms" want:"a time from 10ms on, such as 1m"`
+	Logins   time.Duration `env:"SWEEP_LOGINS" envDefault:"1h" validate:"min=10ms" want:"a time from 10ms on, such as 1h"`
+	Metrics  time.Duration `env:"SWEEP_METRICS" envDefault:"5m" validate:"min=10ms" want:"a time from 10ms on, such as 5m"`
+	Memory   time.Duration `env:"WATCH_MEMORY" envDefault:"10s" validate:"min=10ms" want:"a time from 10ms on, such as 10s"`
+	Database time.Duration `env:"WATCH_DATABASE" envDefault:"5s" validate:"min=10ms" want:"a time from 10ms on, such as 5s"`
+	Alerts   time.Duration `env:"SWEEP_ALERTS" envDefault:"5s" validate:"min=10ms" want:"a time from 10ms on, such as 5s"`
 }
 
-// redact returns a database URL without what may be secret: the password and the parameters.
-func redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return "(hidden)"
-	}
-	u.RawQuery, u.Fragment = "", ""
-	return u.Redacted()
+// Alert is who is told when something needs a person, and how many alerts are kept.
+type Alert struct {
+	WebhookURL Secret `env:"ALERT_WEBHOOK_URL" validate:"omitempty,http_url" want:"a URL that begins with http:// or https://"`
+	Keep       int    `env:"ALERTS" envDefault:"100" validate:"min=1,max=10000" want:"a whole number from 1 to 10000"`
+	Attempts   int    `env:"ALERT_ATTEMPTS" envDefault:"6" validate:"min=1,max=20" want:"a whole number from 1 to 20"`
+}
+
+// KeepAlive keeps a host from putting the service to sleep. It is off without a URL.
+type KeepAlive struct {
+	URL   string        `env:"RENDER_EXTERNAL_URL" validate:"omitempty,http_url" want:"a URL that begins with http:// or https://"`
+	Day   time.Duration `env:"KEEP_ALIVE_DAY" envDefault:"15m" validate:"min=10ms" want:"a time from 10ms on, such as 15m"`
+	Night time.Duration `env:"KEEP_ALIVE_NIGHT" envDefault:"1h" validate:"min=10ms" want:"a time from 10ms on, such as 1h"`
+}
+
+// Production reports whether the finder serves others than whoever started it.
+func (c Config) Production() bool { return c.Server.Environment == production }
+
+// SessionTimeout is how long a session lasts that nobody uses.
+func (c Config) SessionTimeout() time.Duration {
+	return time.Duration(c.Admin.SessionSeconds) * time.Second
 }

@@ -4,23 +4,23 @@ package monitor
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/ministryfinder/bounded/cache"
 	"github.com/ministryfinder/bounded/metrics"
+	"github.com/ministryfinder/bounded/ratelimit"
 	"github.com/ministryfinder/bounded/sweep"
-)
 
-// How often the janitor does what.
-const (
-	cacheInterval   = time.Minute
-	trackerInterval = time.Hour
-	metricsInterval = 5 * time.Minute
-	watchInterval   = 10 * time.Second
+	"github.com/ministryfinder/bounded/examples/finder/internal/alert"
+	"github.com/ministryfinder/bounded/examples/finder/internal/config"
+	"github.com/ministryfinder/bounded/examples/finder/internal/keepalive"
+	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 )
 
 // What is dropped of the matches whenever the watch looks and the memory is short.
@@ -29,18 +29,23 @@ const (
 	shrinkWhenCritical = 1.0
 )
 
-// Parts are what a Monitor looks after. All of them must be set, but for Logger and Memory.
+// Parts are what a Monitor looks after. All of them must be set, but for those that may be nil.
 type Parts struct {
 	Matcher  Matcher
-	Sessions Container
-	Tracker  Container
-	Answers  sweep.Sweeper // what is kept of the site's own answers
-	Database interface{ Ping(context.Context) error }
+	Sessions Container[cache.Stats]
+	Tracker  Container[ratelimit.Stats]
+	Answers  Container[cache.Stats] // what is kept of the site's own answers
+	Database Database
+	Alerts   *alert.Board
+	Pinger   *keepalive.Pinger // nil: no keep-alive
+	Profiles *metrics.Profiles
 
-	Routes      []string // the patterns of the service's routes
-	MemoryLimit int64    // bytes of RSS; 0: only the limits of runtime and container
-	Logger      *slog.Logger
-	Memory      func() metrics.Memory // nil: metrics.ReadMemory
+	Routes  []string // the patterns of the service's routes
+	Metrics config.Metrics
+	Limits  config.Memory
+	Sweep   config.Sweep
+	Logger  *slog.Logger
+	Memory  func() metrics.Memory // nil: metrics.ReadMemory
 }
 
 // A Matcher is a sweeper that can make room.
@@ -50,12 +55,16 @@ type Matcher interface {
 	Stats() (matches, ministries cache.Stats)
 }
 
-// A Container is a sweeper of bounded size.
-type Container interface {
+// A Container is a sweeper of bounded size that tells its figures.
+type Container[S any] interface {
 	sweep.Sweeper
-	Len() int
-	Bytes() int64
-	Cap() int
+	Stats() S
+}
+
+// A Database may be away; Sweep asks it whether it is back. That may take a while.
+type Database interface {
+	sweep.Sweeper
+	Status() store.Status
 }
 
 // A Monitor is the janitor with all that it sweeps. It does nothing until Run is called.
@@ -64,122 +73,146 @@ type Monitor struct {
 	recorder *metrics.Recorder
 	watch    *metrics.Watch
 	janitor  *sweep.Janitor
+	live     *live
+	system   *system
 
-	mu      sync.Mutex // guards history
-	history history
+	mu    sync.Mutex // guards wasUp
+	wasUp bool       // the database, when it was looked at last
 }
 
 // New returns a monitor of the parts.
 func New(parts Parts) (*Monitor, error) {
-	if parts.Logger == nil {
-		parts.Logger = slog.Default()
-	}
-	m := &Monitor{parts: parts}
-	log := parts.Logger
+	m := &Monitor{parts: parts, live: newLive(), system: newSystem(), wasUp: true}
 	var err error
 	m.recorder, err = metrics.NewRecorder(metrics.RecorderConfig{
-		Routes: parts.Routes,
-		OnWarn: func(w metrics.Warning) { log.Warn(w.String()) },
+		Routes: parts.Routes, MaxEndpoints: parts.Metrics.Endpoints, MaxErrors: parts.Metrics.Errors, Times: parts.Metrics.Times,
+		SlowAfter: parts.Metrics.SlowAfter, ErrorRate: parts.Metrics.ErrorRate, ErrorMin: parts.Metrics.ErrorMin, ErrorWindow: parts.Metrics.ErrorWindow,
+		OnWarn: m.warned,
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.watch, err = metrics.NewWatch(metrics.WatchConfig{
-		Limit: parts.MemoryLimit, Read: parts.Memory,
-		OnChange: func(e metrics.Event) { log.Warn(e.String()) },
+		Limit: int64(parts.Limits.Limit), High: parts.Limits.High, Critical: parts.Limits.Critical,
+		GrowthWindow: parts.Limits.GrowthWindow, GrowthHorizon: parts.Limits.GrowthHorizon,
+		Read: parts.Memory, OnChange: m.levelChanged, OnGrowth: m.growthChanged, Profiles: parts.Profiles,
 	})
 	if err != nil {
 		return nil, err
 	}
-	m.janitor, err = sweep.New(sweep.Config{DrainTimeout: 2 * time.Second, Logger: log})
+	m.janitor, err = sweep.New(sweep.Config{DrainTimeout: 2 * time.Second, Logger: parts.Logger})
 	if err != nil {
 		return nil, err
 	}
-	for _, job := range []struct {
-		name     string
-		interval time.Duration
-		sweeper  sweep.Sweeper
-	}{
-		{"cache", cacheInterval, parts.Matcher},
-		{"answers", cacheInterval, parts.Answers},
-		{"sessions", cacheInterval, parts.Sessions},
-		{"tracker", trackerInterval, parts.Tracker},
-		{"metrics", metricsInterval, m.recorder},
-		{"memory watch", watchInterval, sweepFunc(m.look)},
-	} {
-		if _, err := m.janitor.Every(job.interval, job.name, job.sweeper); err != nil {
-			return nil, err
-		}
-	}
-	if err := m.addFigures(); err != nil {
+	if err := errors.Join(m.addJobs(), m.addFigures()); err != nil {
 		return nil, err
 	}
 	m.look() // so that the first visitor of the dashboard sees something
+	m.live.add(m.sample())
 	return m, nil
+}
+
+// addJobs gives the janitor what is to be done regularly. What may wait for somebody else is a Func, which delays no sweeper.
+func (m *Monitor) addJobs() error {
+	p := m.parts
+	var errs []error
+	every := func(interval time.Duration, name string, s sweep.Sweeper) {
+		_, err := m.janitor.Every(interval, name, s)
+		errs = append(errs, err)
+	}
+	waits := func(interval time.Duration, name string, f func(context.Context) error) *sweep.Job {
+		job, err := m.janitor.Func(interval, name, f)
+		errs = append(errs, err)
+		return job
+	}
+	every(p.Sweep.Cache, "cache", p.Matcher)
+	every(p.Sweep.Cache, "answers", p.Answers)
+	every(p.Sweep.Cache, "sessions", p.Sessions)
+	every(p.Sweep.Logins, "tracker", p.Tracker)
+	every(p.Sweep.Metrics, "metrics", m.recorder)
+	every(p.Sweep.Memory, "memory watch", sweepFunc(m.look))
+	every(sampleEvery, "charts", sweepFunc(m.note))
+	waits(p.Sweep.Database, "database", m.askDatabase)
+	alerts := waits(p.Sweep.Alerts, "alerts", p.Alerts.Deliver)
+	if p.Pinger != nil {
+		waits(p.Pinger.Every(), "keep-alive", p.Pinger.Run)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	p.Alerts.OnRaise(func() { _ = alerts.Request() }) // before Run, the first run comes by itself
+	return nil
+}
+
+// addFigures adds the containers' figures to the metrics.
+func (m *Monitor) addFigures() error {
+	p := m.parts
+	errs := []error{
+		metrics.Register(m.recorder, "finder_matches", func() cache.Stats { s, _ := p.Matcher.Stats(); return s }),
+		metrics.Register(m.recorder, "finder_ministries", func() cache.Stats { _, s := p.Matcher.Stats(); return s }),
+		metrics.Register(m.recorder, "finder_answers", p.Answers.Stats),
+		metrics.Register(m.recorder, "finder_sessions", p.Sessions.Stats),
+		metrics.Register(m.recorder, "finder_tracker", p.Tracker.Stats),
+		metrics.Register(m.recorder, "finder_janitor", m.janitor.Jobs),
+		metrics.Register(m.recorder, "finder_memory_watch", m.watch.State),
+		metrics.Register(m.recorder, "finder_memory_growth", m.watch.Growth),
+		metrics.Register(m.recorder, "finder_alerts", p.Alerts.Stats),
+		metrics.Register(m.recorder, "finder_database", p.Database.Status),
+	}
+	if p.Pinger != nil {
+		errs = append(errs, metrics.Register(m.recorder, "finder_keep_alive", p.Pinger.Stats))
+	}
+	return errors.Join(errs...)
 }
 
 type sweepFunc func() int
 
 func (f sweepFunc) Sweep() int { return f() }
 
-// look is the job of the memory watch: it drops matches for as long as the memory is short, and notes the figures.
+// look is the job of the memory watch: it drops matches for as long as the memory is short.
 func (m *Monitor) look() (removed int) {
 	m.watch.Sweep()
 	switch m.watch.Level() {
 	case metrics.LevelHigh:
-		removed = m.parts.Matcher.Shrink(shrinkWhenHigh)
+		return m.parts.Matcher.Shrink(shrinkWhenHigh)
 	case metrics.LevelCritical:
-		removed = m.parts.Matcher.Shrink(shrinkWhenCritical)
+		return m.parts.Matcher.Shrink(shrinkWhenCritical)
 	}
-	matches, _ := m.parts.Matcher.Stats()
-	memory := m.watch.State().Memory
-	rss, _ := memory.RSS.Get()
-	heap, _ := memory.GoHeap.Get()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.history.add(Sample{RSS: rss, Heap: heap, Cache: matches.Bytes})
-	return removed
+	return 0
 }
 
-// addFigures adds the containers' figures to the metrics.
-func (m *Monitor) addFigures() error {
-	for _, figure := range []struct {
-		name, help string
-		read       func() int64
-	}{
-		{"finder_matches_entries", "Sets of answers whose suggestions are cached.", func() int64 { s, _ := m.parts.Matcher.Stats(); return int64(s.Entries) }},
-		{"finder_matches_bytes", "Memory of the cached suggestions.", func() int64 { s, _ := m.parts.Matcher.Stats(); return s.Bytes }},
-		{"finder_sessions_entries", "Sessions of administrators.", func() int64 { return int64(m.parts.Sessions.Len()) }},
-		{"finder_tracker_entries", "Addresses with failed sign-ins.", func() int64 { return int64(m.parts.Tracker.Len()) }},
-		{"finder_tracker_bytes", "Memory of the login tracker.", m.parts.Tracker.Bytes},
-	} {
-		if err := m.recorder.Gauge(figure.name, figure.help, func() float64 { return float64(figure.read()) }); err != nil {
-			return fmt.Errorf("monitor: %w", err)
-		}
-	}
-	for _, figure := range []struct {
-		name, help string
-		read       func(cache.Stats) uint64
-	}{
-		{"finder_matches_hits_total", "Matches that came from the cache.", func(s cache.Stats) uint64 { return s.Hits }},
-		{"finder_matches_misses_total", "Matches that did not come from the cache.", func(s cache.Stats) uint64 { return s.Misses }},
-		{"finder_matches_evicted_total", "Matches that were evicted.", func(s cache.Stats) uint64 { return s.Evicted }},
-	} {
-		if err := m.recorder.Counter(figure.name, figure.help, func() float64 {
-			s, _ := m.parts.Matcher.Stats()
-			return float64(figure.read(s))
-		}); err != nil {
-			return fmt.Errorf("monitor: %w", err)
-		}
-	}
-	return nil
+// note is the job of the charts: it keeps a sample.
+func (m *Monitor) note() int {
+	m.system.look()
+	m.live.add(m.sample())
+	return 0
 }
 
-// Run runs the janitor until ctx ends and its jobs have, as [sweep.Janitor.Run] does.
-func (m *Monitor) Run(ctx context.Context) error { return m.janitor.Run(ctx) }
+// Run runs the janitor until ctx ends and its jobs have, as [sweep.Janitor.Run] does. Whoever watches the figures is
+// told that they end.
+func (m *Monitor) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, m.live.close)
+	defer stop()
+	return m.janitor.Run(ctx)
+}
 
 // Middleware counts the requests to next, which must be the mux.
 func (m *Monitor) Middleware(next http.Handler) http.Handler { return m.recorder.Middleware(next) }
 
 // Error counts an error of that kind.
 func (m *Monitor) Error(kind string) { m.recorder.Error(kind) }
+
+// SweepNow has everything swept now, and returns how much that removed.
+func (m *Monitor) SweepNow() (removed int) { return m.janitor.SweepAll() }
+
+// WriteProfile writes a heap profile of now.
+func (m *Monitor) WriteProfile() (metrics.Profile, error) {
+	runtime.GC() // the profile shows what the last collection has found
+	return m.parts.Profiles.Write("asked")
+}
+
+// Profiles returns the heap profiles that are kept, the newest first.
+func (m *Monitor) Profiles() ([]metrics.Profile, error) { return m.parts.Profiles.List() }
+
+// OpenProfile opens one of them, or returns [fs.ErrNotExist].
+func (m *Monitor) OpenProfile(name string) (fs.File, error) { return m.parts.Profiles.Open(name) }

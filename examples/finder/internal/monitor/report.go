@@ -1,71 +1,102 @@
 package monitor
 
 import (
-	"time"
+	"fmt"
 
 	"github.com/ministryfinder/bounded/cache"
 	"github.com/ministryfinder/bounded/metrics"
+	"github.com/ministryfinder/bounded/ratelimit"
 	"github.com/ministryfinder/bounded/sweep"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/alert"
+	"github.com/ministryfinder/bounded/examples/finder/internal/keepalive"
+	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 )
 
 // A Report is what a Monitor knows at one moment.
 type Report struct {
 	Watch      metrics.WatchState
+	Growth     metrics.Growth
+	Limit      metrics.Bytes // that the process may have
 	Matches    cache.Stats
 	Ministries cache.Stats
-	Sessions   Size
-	Tracker    Size
+	Sessions   cache.Stats
+	Tracker    ratelimit.Stats
 	Jobs       []sweep.JobStats
 	Traffic    metrics.Snapshot
-	History    []Sample // the oldest first
-}
-
-// A Size is how full a container is.
-type Size struct {
-	Entries    int   `json:"entries"`
-	MaxEntries int   `json:"max_entries"`
-	Bytes      int64 `json:"bytes"`
+	Database   store.Status
+	Alerts     []alert.Alert // the newest first
+	KeepAlive  *keepalive.Stats
+	ErrorRate  float64 // from which on the health is not good
+	ErrorMin   int     // of so many requests
 }
 
 // Report returns what is known now.
 func (m *Monitor) Report() Report {
 	r := Report{
-		Watch:    m.watch.State(),
-		Sessions: sizeOf(m.parts.Sessions),
-		Tracker:  sizeOf(m.parts.Tracker),
-		Jobs:     m.janitor.Jobs(),
-		Traffic:  m.recorder.Snapshot(),
+		Watch:     m.watch.State(),
+		Growth:    m.watch.Growth(),
+		Sessions:  m.parts.Sessions.Stats(),
+		Tracker:   m.parts.Tracker.Stats(),
+		Jobs:      m.janitor.Jobs(),
+		Traffic:   m.recorder.Snapshot(),
+		Database:  m.parts.Database.Status(),
+		Alerts:    m.parts.Alerts.List(),
+		ErrorRate: m.parts.Metrics.ErrorRate,
+		ErrorMin:  m.parts.Metrics.ErrorMin,
 	}
+	r.Limit = m.limit(r.Watch.Memory)
 	r.Matches, r.Ministries = m.parts.Matcher.Stats()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r.History = m.history.samples()
+	if m.parts.Pinger != nil {
+		s := m.parts.Pinger.Stats()
+		r.KeepAlive = &s
+	}
 	return r
 }
 
-func sizeOf(c Container) Size { return Size{Entries: c.Len(), MaxEntries: c.Cap(), Bytes: c.Bytes()} }
+// A Condition is how well the service is.
+type Condition string
 
-// A Sample is the memory in use when the watch looked. A figure that is unknown is zero.
-type Sample struct {
-	RSS, Heap, Cache int64
-}
+// The conditions.
+const (
+	Healthy   Condition = "healthy"
+	Warned    Condition = "warning"
+	Unhealthy Condition = "unhealthy"
+)
 
-// A history holds the last samples, 20 minutes of them at watchInterval.
-type history struct {
-	ring [int(20 * time.Minute / watchInterval)]Sample
-	n    int // samples ever added
-}
-
-func (h *history) add(s Sample) {
-	h.ring[h.n%len(h.ring)] = s
-	h.n++
-}
-
-func (h *history) samples() []Sample {
-	first := max(0, h.n-len(h.ring))
-	samples := make([]Sample, 0, h.n-first)
-	for i := first; i < h.n; i++ {
-		samples = append(samples, h.ring[i%len(h.ring)])
+// Health returns the condition of the service, and a sentence for each thing that is wrong, never nil. The service is
+// unhealthy when it turns visitors away, or will soon: when it has no memory left, or no place for their submissions.
+func (r Report) Health() (Condition, []string) {
+	condition, issues := Healthy, []string{}
+	issue := func(c Condition, format string, args ...any) {
+		issues = append(issues, fmt.Sprintf(format, args...))
+		if condition != Unhealthy {
+			condition = c
+		}
 	}
-	return samples
+	switch r.Watch.Level {
+	case metrics.LevelHigh:
+		issue(Warned, "memory is getting short: %.0f%% of the limit", 100*r.Watch.Share)
+	case metrics.LevelCritical:
+		issue(Unhealthy, "memory is short: %.0f%% of the limit", 100*r.Watch.Share)
+	}
+	if r.Growth.Suspected {
+		issue(Warned, "a leak is suspected: %v", r.Growth)
+	}
+	if d := r.Database; !d.Up {
+		if d.QueueFull || d.Queued >= d.QueueEntries {
+			issue(Unhealthy, "the database is away and no more submissions can wait for it: %d do", d.Queued)
+		} else {
+			issue(Warned, "the database is away; %d submissions wait for it", d.Queued)
+		}
+	}
+	if recent := r.Traffic.Recent; recent.Requests >= uint64(r.ErrorMin) && recent.Rate() >= r.ErrorRate {
+		issue(Warned, "%d of the last %d requests failed", recent.Failures, recent.Requests)
+	}
+	for _, job := range r.Jobs {
+		if job.BackingOff {
+			issue(Warned, "the janitor's job %q fails", job.Name)
+		}
+	}
+	return condition, issues
 }

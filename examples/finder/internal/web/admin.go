@@ -26,7 +26,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	user := r.PostFormValue("user")
-	err := s.Auth.SignIn(r, user, r.PostFormValue("password"))
+	err := s.Auth.SignIn(w, r, user, r.PostFormValue("password"))
 	var locked *auth.LockedError
 	switch {
 	case err == nil:
@@ -34,8 +34,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	case errors.As(err, &locked):
 		s.Monitor.Error("sign-in locked")
-		wait := max(1, math.Ceil(locked.RetryAfter.Seconds()))
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait)))
+		w.Header().Set("Retry-After", strconv.Itoa(locked.Seconds()))
 		return s.render(w, http.StatusTooManyRequests, "sign-in", view{Title: "Sign in", Data: signInView{
 			User: user, Error: "Too many wrong passwords from your address. Try again in " + minutes(locked.RetryAfter) + ".",
 		}})
@@ -66,6 +65,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 
 type dashboardView struct {
 	monitor.Report
+	Samples     []monitor.Sample
 	Submissions int
 	Locked      []auth.Suspect
 }
@@ -76,7 +76,7 @@ func (s *Site) dashboard(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, http.StatusOK, "dashboard", view{Title: "Dashboard", Admin: true, Here: "/admin", Data: dashboardView{
-		Report: s.Monitor.Report(), Submissions: n, Locked: s.Auth.Suspects(),
+		Report: s.Monitor.Report(), Samples: s.Monitor.Samples(), Submissions: n, Locked: s.Auth.Suspects(),
 	}})
 }
 

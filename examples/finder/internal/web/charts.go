@@ -26,11 +26,11 @@ func sparkline(samples []monitor.Sample, figure string) line {
 	for i, s := range samples {
 		switch figure {
 		case "rss":
-			values[i] = s.RSS
+			values[i] = known(s.RSS)
 		case "heap":
-			values[i] = s.Heap
+			values[i] = known(s.Heap)
 		case "cache":
-			values[i] = s.Cache
+			values[i] = s.CacheBytes
 		}
 		top = max(top, values[i])
 	}
@@ -44,6 +44,14 @@ func sparkline(samples []monitor.Sample, figure string) line {
 		fmt.Fprintf(&points, "%.1f,%.1f ", x, y)
 	}
 	return line{strings.TrimSpace(points.String()), top}
+}
+
+// known returns n, or 0 if it is not known.
+func known(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 // bar returns how much of a bar of 100 is filled.

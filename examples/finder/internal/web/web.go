@@ -10,11 +10,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 	"github.com/ministryfinder/bounded/examples/finder/internal/httpcache"
+	"github.com/ministryfinder/bounded/examples/finder/internal/intake"
 	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
 	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
@@ -30,7 +32,6 @@ type Store interface {
 	UpdateMinistry(context.Context, catalog.Ministry) error
 	SetMinistryActive(ctx context.Context, key string, active bool) error
 
-	SaveSubmission(context.Context, store.Submission) (queued bool, err error)
 	CountSubmissions(context.Context, store.Filter) (int, error)
 	Submissions(context.Context, store.Filter) ([]store.Submission, error)
 	SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error)
@@ -40,6 +41,7 @@ type Store interface {
 type Site struct {
 	Store   Store
 	Matcher *quiz.Matcher
+	Desk    *intake.Desk
 	Monitor *monitor.Monitor
 	Auth    *auth.Auth
 	Answers *httpcache.Cache // of what anybody may have
@@ -59,6 +61,18 @@ func page(h func(*Site, http.ResponseWriter, *http.Request) error) func(*Site) h
 	return func(s *Site) http.Handler { return s.page(h) }
 }
 
+// program is for what programs read, which is JSON.
+func program(h func(*Site, http.ResponseWriter, *http.Request)) func(*Site) http.Handler {
+	return func(s *Site) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(s, w, r) })
+	}
+}
+
+// privateProgram is program for who has signed in.
+func privateProgram(h func(*Site, http.ResponseWriter, *http.Request)) func(*Site) http.Handler {
+	return func(s *Site) http.Handler { return s.Auth.Load(s.Auth.Require(program(h)(s), "/admin/sign-in")) }
+}
+
 // private is page for who has signed in; others are sent to the door.
 func private(h func(*Site, http.ResponseWriter, *http.Request) error) func(*Site) http.Handler {
 	return func(s *Site) http.Handler { return s.Auth.Load(s.Auth.Require(s.page(h), "/admin/sign-in")) }
@@ -73,11 +87,13 @@ var routes = []route{
 	{"GET /{$}", page((*Site).quizPage)},
 	{"POST /results", page((*Site).submitForm)},
 	{"GET /results", page((*Site).resultsPage)},
-	{"POST /api/match", func(s *Site) http.Handler { return http.HandlerFunc(s.matchAPI) }},
 
+	{"POST /api/match", program((*Site).matchAPI)},
+	{"POST /api/get-ministries", program((*Site).ministriesAPI)},
+	{"POST /api/submit", program((*Site).submitAPI)},
 	{"GET /api/health", func(s *Site) http.Handler { return http.HandlerFunc(s.Monitor.Health) }},
 	{"GET /api/memory-status", func(s *Site) http.Handler { return http.HandlerFunc(s.Monitor.MemoryStatus) }},
-	{"GET /api/metrics", func(s *Site) http.Handler { return s.Monitor.Metrics() }},
+	{"GET /api/metrics", func(s *Site) http.Handler { return http.HandlerFunc(s.Monitor.Metrics) }},
 	{"GET /metrics", func(s *Site) http.Handler { return s.Monitor.Prometheus() }},
 
 	{"GET /admin/sign-in", door((*Site).signInPage)},
@@ -90,9 +106,17 @@ var routes = []route{
 	{"POST /admin/ministries/{key}/active", private((*Site).activateMinistry)},
 	{"GET /admin/submissions", private((*Site).submissionsPage)},
 	{"POST /admin/unlock", private((*Site).unlock)},
+	{"GET /admin/live/samples", privateProgram((*Site).samples)},
+	{"GET /admin/live/alerts", privateProgram((*Site).alerts)},
+	{"POST /admin/sweep", private((*Site).sweepNow)},
+	{"POST /admin/profiles", private((*Site).writeProfile)},
+	{"GET /admin/profiles/{name}", private((*Site).profile)},
 
 	{"GET /static/", func(s *Site) http.Handler { return s.Answers.Middleware(staticFiles()) }},
 }
+
+// noOther is the pattern of what is below /api/ and no route.
+const noOther = "/api/"
 
 // Routes returns the patterns of all routes, for the metrics.
 func Routes() []string {
@@ -100,7 +124,7 @@ func Routes() []string {
 	for i, r := range routes {
 		patterns[i] = r.pattern
 	}
-	return patterns
+	return append(patterns, noOther)
 }
 
 // Handler returns the whole site.
@@ -109,11 +133,20 @@ func (s *Site) Handler() http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, r.handler(s))
 	}
+	mux.Handle(noOther, http.HandlerFunc(noSuchAPI))
+	counted := http.NewServeMux()
+	counted.Handle("/", s.Monitor.Middleware(mux))
+	counted.HandleFunc("GET /admin/live/events", s.events)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, http.StatusForbidden, "This form was sent from another site, so it was not used.")
+		const message = "This was sent from another site, so it was not used."
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			monitor.WriteJSON(w, http.StatusForbidden, apiError{Error: message})
+			return
+		}
+		s.fail(w, r, http.StatusForbidden, message)
 	}))
-	return headers(limitBody(protection.Handler(s.Monitor.Middleware(mux))))
+	return headers(limitBody(protection.Handler(counted)))
 }
 
 // headers sets what every answer carries.
