@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/ministryfinder/bounded/metrics"
+	"github.com/ministryfinder/bounded/ratelimit"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/alert"
 	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
@@ -27,6 +28,7 @@ import (
 func build(conf config.Config, db *store.Store, out io.Writer, log *slog.Logger) (*web.Site, error) {
 	matcher, err := quiz.NewMatcher(db, quiz.MatcherConfig{
 		MaxEntries: conf.Cache.Entries, MaxBytes: int64(conf.Cache.Size), TTL: conf.Cache.TTL, MinistryTTL: conf.Cache.MinistryTTL,
+		MaxLoads: conf.Cache.Loads,
 	})
 	if err != nil {
 		return nil, err
@@ -78,8 +80,12 @@ func buildDoor(conf config.Config, out io.Writer) (*auth.Auth, error) {
 	}
 	return auth.New(auth.Config{
 		User: conf.Admin.User, Password: password, SecretKey: []byte(cmp.Or(string(conf.Admin.SecretKey), rand.Text())),
-		SecureCookies: conf.Server.SecureCookies, Trusted: conf.Server.TrustedProxies,
+		SecureCookies:  conf.Secure(),
 		SessionTimeout: conf.SessionTimeout(), MaxSessions: conf.Admin.MaxSessions, SessionBytes: int64(conf.Admin.SessionsSize),
-		Addresses: conf.Login.Addresses, Failures: conf.Login.Failures, Window: conf.Login.Window, Lockout: conf.Login.Lockout,
+		Guard: ratelimit.Config{
+			MaxAddresses: conf.Login.Addresses, Proxies: conf.Server.TrustedProxies, AccountFailures: conf.Login.AccountFailures,
+			Failures: conf.Login.Failures, Window: conf.Login.Window, LongFailures: conf.Login.LongFailures, LongWindow: conf.Login.LongWindow,
+			Lockout: conf.Login.Lockout, MaxLockout: conf.Login.MaxLockout,
+		},
 	})
 }

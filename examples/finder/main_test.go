@@ -283,7 +283,7 @@ func TestBadConfigurationIsOneLine(t *testing.T) {
 
 	for _, test := range []struct{ name, set, line string }{
 		{"unknown-port", "PORT=http-alt", `finder: PORT is "http-alt", want a port number from 0 to 65535`},
-		{"taken-port", "PORT=" + port, `finder: PORT is "` + port + `", want a port that is free at ADDR "127.0.0.1" (`},
+		{"taken-port", "PORT=" + port, `finder: PORT is "` + port + `", want a port that is free at "127.0.0.1" (`},
 		{"no-directory", "FINDER_DATABASE=none/finder.db", `finder: FINDER_DATABASE is "none/finder.db", want the path of a file that can be opened or made (`},
 		{"negative-limit", "CACHE_ENTRIES=-1", `finder: CACHE_ENTRIES is "-1", want a whole number from 1 to 1000000`},
 		{"other-database", "DATABASE_URL=mysql://me:hush@db/finder", `finder: DATABASE_URL is "mysql://me:xxxxx@db/...", want a URL such as postgres://`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,12 +41,12 @@ func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(conf.Server.Addr, strconv.Itoa(conf.Server.Port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(conf.Host(), strconv.Itoa(conf.Server.Port)))
 	if err != nil {
 		return conf.ListenError(err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	fmt.Fprintf(out, "Ready: http://%s (the parish office: /admin; stop with Ctrl-C)\n", net.JoinHostPort(conf.Server.Addr, strconv.Itoa(port)))
+	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	fmt.Fprintf(out, "Ready: http://%s (the parish office: /admin; stop with Ctrl-C)\n", net.JoinHostPort(cmp.Or(conf.Host(), "localhost"), port))
 	err = serve(ctx, listener, site)
 	fmt.Fprintln(out, "Stopped.")
 	return err

@@ -48,19 +48,16 @@ func (e *LockedError) Seconds() int { return int(max(1, math.Ceil(e.RetryAfter.S
 
 // A Config sets up an Auth.
 type Config struct {
-	User, Password string         // of the administrator; bcrypt takes at most 72 bytes
-	SecretKey      []byte         // signs the cookies of known devices
-	SecureCookies  bool           // the site is behind TLS
-	Trusted        []netip.Prefix // proxies whose X-Forwarded-For is believed
-	Cost           int            // of bcrypt; 0: its default
+	User, Password string // of the administrator; bcrypt takes at most 72 bytes
+	SecretKey      []byte // signs the cookies of known devices
+	SecureCookies  bool   // the site is behind TLS
+	Cost           int    // of bcrypt; 0: its default
 
 	SessionTimeout time.Duration // unused, a session ends after this
 	MaxSessions    int
 	SessionBytes   int64 // of all of them
 
-	Addresses       int           // how many addresses with failures are remembered
-	Failures        int           // that lock an address
-	Window, Lockout time.Duration // in which they are counted; how long they lock
+	Guard ratelimit.Config // of the form and of basic auth alike
 }
 
 // An Auth decides who is the administrator.
@@ -70,7 +67,6 @@ type Auth struct {
 
 	user    string
 	hash    []byte
-	trusted []netip.Prefix
 	manager *scs.SessionManager
 	devices devices
 	recent  *recent
@@ -87,7 +83,7 @@ func New(c Config) (*Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	tracker, err := newTracker(c)
+	tracker, err := newTracker(c.Guard)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +105,7 @@ func New(c Config) (*Auth, error) {
 	}
 	return &Auth{
 		Sessions: sessions, Tracker: tracker,
-		user: c.User, hash: hash, trusted: c.Trusted, manager: manager,
+		user: c.User, hash: hash, manager: manager,
 		devices: devices{key: c.SecretKey, secure: c.SecureCookies}, recent: recent, hashing: make(chan struct{}, hashers),
 	}, nil
 }
@@ -138,7 +134,7 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, user, password str
 // A wrong name takes as long as a wrong password, and has a budget of its own as the right one has. Whoever has signed
 // in before, from the same browser or address, is let try even while others use up that of the account.
 func (a *Auth) guard(r *http.Request, user, password, device string) error {
-	addr, err := ratelimit.ClientIP(r, a.trusted)
+	addr, err := a.Tracker.ClientIP(r)
 	if err != nil {
 		return err
 	}
@@ -233,7 +229,7 @@ func (a *Auth) basic(r *http.Request, user, password string) error {
 		a.recent.add(user, password)
 		return nil
 	}
-	addr, err := ratelimit.ClientIP(r, a.trusted)
+	addr, err := a.Tracker.ClientIP(r)
 	if err != nil {
 		return err
 	}

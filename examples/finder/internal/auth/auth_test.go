@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/ministryfinder/bounded/ratelimit"
+
 	"github.com/ministryfinder/bounded/examples/finder/internal/auth"
 )
 
@@ -22,9 +24,8 @@ const password = "correct horse"
 func newAuth(t *testing.T) *auth.Auth {
 	a, err := auth.New(auth.Config{
 		User: "admin", Password: password, SecretKey: []byte("the key of the tests"), Cost: bcrypt.MinCost,
-		Trusted:        []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SessionTimeout: time.Hour, MaxSessions: 100, SessionBytes: 1e6,
-		Addresses: 1000, Failures: 5, Window: 15 * time.Minute, Lockout: time.Hour,
+		Guard: ratelimit.Config{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 	})
 	require.NoError(t, err)
 	return a

@@ -12,10 +12,8 @@ import (
 // A Tracker remembers which addresses have failed to sign in, and locks them.
 type Tracker struct{ *ratelimit.Tracker }
 
-func newTracker(c Config) (*Tracker, error) {
-	t, err := ratelimit.NewTracker(ratelimit.Config{
-		MaxAddresses: c.Addresses, Failures: c.Failures, Window: c.Window, Lockout: c.Lockout,
-	})
+func newTracker(c ratelimit.Config) (*Tracker, error) {
+	t, err := ratelimit.NewTracker(c)
 	if err != nil {
 		return nil, err
 	}

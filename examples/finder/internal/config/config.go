@@ -6,6 +6,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -28,10 +29,11 @@ type Config struct {
 type Server struct {
 	Environment string `env:"ENVIRONMENT" envDefault:"development" validate:"oneof=development production" want:"development or production"`
 
-	Addr string `env:"ADDR" envDefault:"localhost" validate:"max=253,host" want:"a host name or an IP address, without a port"`
+	// Addr is what to listen at. Empty is the machine itself in development, and all of its addresses in production.
+	Addr string `env:"ADDR" validate:"omitempty,max=253,host" want:"a host name or an IP address, without a port"`
 	Port int    `env:"PORT" envDefault:"8080" validate:"min=0,max=65535" want:"a port number from 0 to 65535"`
 
-	SecureCookies bool `env:"SECURE_COOKIES" envDefault:"false" want:"true behind TLS, otherwise false"`
+	SecureCookies bool `env:"SECURE_COOKIES" envDefault:"false" want:"true behind TLS, otherwise false"` // see Config.Secure
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" want:"IP prefixes such as 10.0.0.0/8, separated by commas"`
 }
@@ -69,15 +71,20 @@ type Cache struct {
 	Size        Size          `env:"CACHE_SIZE" envDefault:"50MB" validate:"min=100000" want:"a size from 100kB on, such as 50MB"`
 	TTL         time.Duration `env:"CACHE_TTL" envDefault:"5m" validate:"gt=0" want:"a time of more than zero, such as 5m"`
 	MinistryTTL time.Duration `env:"MINISTRY_TTL" envDefault:"10m" validate:"gt=0" want:"a time of more than zero, such as 10m"`
+	Loads       int           `env:"CACHE_LOADS" envDefault:"1000" validate:"min=1,max=1000000" want:"a whole number from 1 to 1000000"`
 	AnswersSize Size          `env:"ANSWERS_SIZE" envDefault:"2MB" validate:"min=100000" want:"a size from 100kB on, such as 2MB"`
 }
 
 // Login bounds wrong passwords and what is remembered of them.
 type Login struct {
-	Addresses int           `env:"LOGIN_ADDRESSES" envDefault:"1000" validate:"min=16,max=1000000" want:"a whole number from 16 to 1000000"`
-	Failures  int           `env:"LOGIN_FAILURES" envDefault:"5" validate:"min=1,max=64" want:"a whole number from 1 to 64"`
-	Window    time.Duration `env:"LOGIN_WINDOW" envDefault:"15m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
-	Lockout   time.Duration `env:"LOGIN_LOCKOUT" envDefault:"1h" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	Addresses       int           `env:"LOGIN_ADDRESSES" envDefault:"1000" validate:"min=16,max=1000000" want:"a whole number from 16 to 1000000"`
+	Failures        int           `env:"LOGIN_FAILURES" envDefault:"5" validate:"min=1,max=64" want:"a whole number from 1 to 64"`
+	Window          time.Duration `env:"LOGIN_WINDOW" envDefault:"15m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	Lockout         time.Duration `env:"LOGIN_LOCKOUT" envDefault:"1h" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	MaxLockout      time.Duration `env:"LOGIN_MAX_LOCKOUT" envDefault:"24h" validate:"max=720h,gtefield=Lockout" want:"a time from LOGIN_LOCKOUT to 720h"`
+	LongFailures    int           `env:"LOGIN_LONG_FAILURES" envDefault:"100" validate:"max=255,gtefield=Failures" want:"a whole number from LOGIN_FAILURES to 255"`
+	LongWindow      time.Duration `env:"LOGIN_LONG_WINDOW" envDefault:"24h" validate:"max=720h,gtefield=Window" want:"a time from LOGIN_WINDOW to 720h"`
+	AccountFailures int           `env:"LOGIN_ACCOUNT_FAILURES" envDefault:"10" validate:"min=1,max=255" want:"a whole number from 1 to 255"`
 }
 
 // Metrics bounds what is counted of requests, and says what is slow and what is too many failures.
@@ -85,20 +92,27 @@ type Metrics struct {
 	Endpoints   int           `env:"METRICS_ENDPOINTS" envDefault:"50" validate:"min=1,max=10000" want:"a whole number from 1 to 10000"`
 	Errors      int           `env:"METRICS_ERRORS" envDefault:"100" validate:"min=1,max=10000" want:"a whole number from 1 to 10000"`
 	Times       int           `env:"METRICS_TIMES" envDefault:"100" validate:"min=1,max=65536" want:"a whole number from 1 to 65536"`
+	TimesAge    time.Duration `env:"METRICS_TIMES_AGE" envDefault:"5m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	Idle        time.Duration `env:"METRICS_IDLE" envDefault:"1h" validate:"min=1s" want:"a time from 1s on, such as 1h"`
+	LabelSize   Size          `env:"METRICS_NAME_SIZE" envDefault:"128B" validate:"min=16,max=4096" want:"a size from 16B to 4096B"`
 	SlowAfter   time.Duration `env:"SLOW_REQUEST" envDefault:"2s" validate:"gt=0" want:"a time of more than zero, such as 2s"`
 	ErrorRate   float64       `env:"ERROR_RATE" envDefault:"0.1" validate:"gt=0,max=1" want:"a share of more than 0 and at most 1, such as 0.1"`
 	ErrorMin    int           `env:"ERROR_MIN" envDefault:"10" validate:"min=1,max=1000000" want:"a whole number from 1 to 1000000"`
 	ErrorWindow time.Duration `env:"ERROR_WINDOW" envDefault:"1m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
+	WarnEvery   time.Duration `env:"WARN_EVERY" envDefault:"1m" validate:"min=1s,max=24h" want:"a time from 1s to 24h"`
 }
 
 // Memory says how much the process may have, and when that is getting short.
 type Memory struct {
 	// Limit is what the memory watch goes by, beside GOMEMLIMIT and the limit of the container.
-	Limit         Size          `env:"MEMORY_LIMIT" envDefault:"0" validate:"min=0" want:"a size such as 512MB, or 0 for no limit"`
-	High          float64       `env:"MEMORY_HIGH" envDefault:"0.8" validate:"gt=0.05,ltfield=Critical" want:"a share of more than 0.05 and less than MEMORY_CRITICAL, such as 0.8"`
-	Critical      float64       `env:"MEMORY_CRITICAL" envDefault:"0.92" validate:"gt=0,max=1" want:"a share of more than 0 and at most 1, such as 0.92"`
-	GrowthWindow  time.Duration `env:"GROWTH_WINDOW" envDefault:"1h" validate:"min=1s" want:"a time from 1s on, such as 1h"`
-	GrowthHorizon time.Duration `env:"GROWTH_HORIZON" envDefault:"24h" validate:"min=1s" want:"a time from 1s on, such as 24h"`
+	Limit            Size          `env:"MEMORY_LIMIT" envDefault:"0" validate:"min=0" want:"a size such as 512MB, or 0 for no limit"`
+	High             float64       `env:"MEMORY_HIGH" envDefault:"0.8" validate:"gtfield=Hysteresis,ltfield=Critical" want:"a share between MEMORY_HYSTERESIS and MEMORY_CRITICAL, such as 0.8"`
+	Critical         float64       `env:"MEMORY_CRITICAL" envDefault:"0.92" validate:"gt=0,max=1" want:"a share of more than 0 and at most 1, such as 0.92"`
+	Hysteresis       float64       `env:"MEMORY_HYSTERESIS" envDefault:"0.05" validate:"gt=0,lt=1" want:"a share between 0 and 1, such as 0.05"`
+	Dwell            time.Duration `env:"MEMORY_DWELL" envDefault:"1m" validate:"min=1ms" want:"a time from 1ms on, such as 1m"`
+	GrowthWindow     time.Duration `env:"GROWTH_WINDOW" envDefault:"1h" validate:"min=1s" want:"a time from 1s on, such as 1h"`
+	GrowthHorizon    time.Duration `env:"GROWTH_HORIZON" envDefault:"24h" validate:"min=1s" want:"a time from 1s on, such as 24h"`
+	GrowthConfidence float64       `env:"GROWTH_CONFIDENCE" envDefault:"0.999" validate:"gt=0.9,lt=1" want:"a probability between 0.9 and 1, such as 0.999"`
 
 	// The heap profiles, which are written when memory gets short and when the office asks for one.
 	ProfilesDir  string `env:"PROFILES_DIR" want:"the path of a directory that can be opened or made"`
@@ -106,7 +120,7 @@ type Memory struct {
 	ProfilesSize Size   `env:"PROFILE_SIZE" envDefault:"4MB" validate:"min=10000" want:"a size from 10kB on, such as 4MB"`
 }
 
-// Sweep is how often the janitor does what.
+// Sweep is how often the janitor does what, and what it takes for slow.
 type Sweep struct {
 	Cache    time.Duration `env:"SWEEP_CACHE" envDefault:"1m" validate:"min=10ms" want:"a time from 10ms on, such as 1m"`
 	Logins   time.Duration `env:"SWEEP_LOGINS" envDefault:"1h" validate:"min=10ms" want:"a time from 10ms on, such as 1h"`
@@ -114,6 +128,9 @@ type Sweep struct {
 	Memory   time.Duration `env:"WATCH_MEMORY" envDefault:"10s" validate:"min=10ms" want:"a time from 10ms on, such as 10s"`
 	Database time.Duration `env:"WATCH_DATABASE" envDefault:"5s" validate:"min=10ms" want:"a time from 10ms on, such as 5s"`
 	Alerts   time.Duration `env:"SWEEP_ALERTS" envDefault:"5s" validate:"min=10ms" want:"a time from 10ms on, such as 5s"`
+
+	Slow         time.Duration `env:"SWEEP_SLOW" envDefault:"1s" validate:"min=1ms" want:"a time from 1ms on, such as 1s"`
+	DrainTimeout time.Duration `env:"SWEEP_DRAIN" envDefault:"2s" validate:"min=1ms,max=1m" want:"a time from 1ms to 1m"`
 }
 
 // Alert is who is told when something needs a person, and how many alerts are kept.
@@ -132,6 +149,19 @@ type KeepAlive struct {
 
 // Production reports whether the finder serves others than whoever started it.
 func (c Config) Production() bool { return c.Server.Environment == production }
+
+// Host is what to listen at.
+func (c Config) Host() string {
+	if c.Server.Addr == "" && !c.Production() {
+		return "localhost"
+	}
+	return c.Server.Addr
+}
+
+// Secure reports whether browsers reach the service by TLS, so that its cookies must not go without.
+func (c Config) Secure() bool {
+	return c.Server.SecureCookies || strings.HasPrefix(c.KeepAlive.URL, "https://")
+}
 
 // SessionTimeout is how long a session lasts that nobody uses.
 func (c Config) SessionTimeout() time.Duration {

@@ -28,14 +28,19 @@ func TestNothingHasToBeSet(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, c.Production())
 	require.Equal(t, time.Hour, c.SessionTimeout())
-	require.Equal(t, config.Server{Environment: "development", Addr: "localhost", Port: 8080}, c.Server)
+	require.Equal(t, config.Server{Environment: "development", Port: 8080}, c.Server)
+	require.Equal(t, "localhost", c.Host())
+	require.False(t, c.Secure())
 	require.Equal(t, config.Database{
 		Path: "finder.db", MinConns: 2, MaxConns: 10, ConnectTimeout: 10 * time.Second, StatementTimeout: 30 * time.Second,
 		QueueEntries: 1000, QueueSize: 4e6,
 	}, c.Database)
 	require.Equal(t, config.Admin{User: "admin", SessionSeconds: 3600, MaxSessions: 100, SessionsSize: 1e6}, c.Admin)
-	require.Equal(t, config.Cache{Entries: 500, Size: 50e6, TTL: 5 * time.Minute, MinistryTTL: 10 * time.Minute, AnswersSize: 2e6}, c.Cache)
-	require.Equal(t, config.Login{Addresses: 1000, Failures: 5, Window: 15 * time.Minute, Lockout: time.Hour}, c.Login)
+	require.Equal(t, config.Cache{Entries: 500, Size: 50e6, TTL: 5 * time.Minute, MinistryTTL: 10 * time.Minute, Loads: 1000, AnswersSize: 2e6}, c.Cache)
+	require.Equal(t, config.Login{
+		Addresses: 1000, Failures: 5, Window: 15 * time.Minute, Lockout: time.Hour, MaxLockout: 24 * time.Hour,
+		LongFailures: 100, LongWindow: 24 * time.Hour, AccountFailures: 10,
+	}, c.Login)
 	require.Equal(t, config.KeepAlive{Day: 15 * time.Minute, Night: time.Hour}, c.KeepAlive)
 }
 
@@ -76,8 +81,12 @@ func TestWhatIsWrongIsOneLine(t *testing.T) {
 		{"MINISTRY_TTL", "-1s", `MINISTRY_TTL is "-1s", want a time of more than zero, such as 10m`},
 		{"LOGIN_ADDRESSES", "-1", `LOGIN_ADDRESSES is "-1", want a whole number from 16 to 1000000`},
 		{"MEMORY_LIMIT", "-1", `MEMORY_LIMIT is "-1", want a size such as 512MB, or 0 for no limit`},
-		{"MEMORY_HIGH", "0.95", `MEMORY_HIGH is "0.95", want a share of more than 0.05 and less than MEMORY_CRITICAL, such as 0.8`},
+		{"MEMORY_HIGH", "0.95", `MEMORY_HIGH is "0.95", want a share between MEMORY_HYSTERESIS and MEMORY_CRITICAL, such as 0.8`},
 		{"DATABASE_MIN_CONNS", "11", `DATABASE_MIN_CONNS is "11", want a whole number from 1 to DATABASE_MAX_CONNS`},
+		{"LOGIN_MAX_LOCKOUT", "59m", `LOGIN_MAX_LOCKOUT is "59m", want a time from LOGIN_LOCKOUT to 720h`},
+		{"LOGIN_LONG_FAILURES", "4", `LOGIN_LONG_FAILURES is "4", want a whole number from LOGIN_FAILURES to 255`},
+		{"LOGIN_LONG_WINDOW", "1m", `LOGIN_LONG_WINDOW is "1m", want a time from LOGIN_WINDOW to 720h`},
+		{"MEMORY_HYSTERESIS", "0", `MEMORY_HYSTERESIS is "0", want a share between 0 and 1, such as 0.05`},
 		{"TRUSTED_PROXIES", "10.0.0.0/8,proxy", `TRUSTED_PROXIES is "10.0.0.0/8,proxy", want IP prefixes such as 10.0.0.0/8, separated by commas`},
 		{"SECURE_COOKIES", "yes", `SECURE_COOKIES is "yes", want true behind TLS, otherwise false`},
 		{"ADMIN_PASSWORD", "secret", `ADMIN_PASSWORD is "(6 bytes)", want 8 to 72 bytes`},
@@ -141,6 +150,11 @@ ADMIN_PASSWORD is "(0 bytes)", want 8 to 72 bytes that nobody can guess in produ
 	c, err := config.Read()
 	require.NoError(t, err)
 	require.True(t, c.Production())
+	require.Empty(t, c.Host(), "all addresses")
+	t.Setenv("RENDER_EXTERNAL_URL", "https://finder.example.org")
+	c, err = config.Read()
+	require.NoError(t, err)
+	require.True(t, c.Secure())
 
 	for variable, bad := range map[string]string{
 		"DATABASE_URL": "postgres://finder:postgres@db/finder", "SECRET_KEY": "your-secret-key-your-secret-key!", "ADMIN_USERNAME": "Admin", "ADMIN_PASSWORD": "password-123",
@@ -161,7 +175,7 @@ func TestCausesAreNamedInTheSameLine(t *testing.T) {
 	require.NoError(t, err)
 	cause := errors.New("no\nluck")
 	require.EqualError(t, c.DatabaseError(cause), `FINDER_DATABASE is "finder.db", want the path of a file that can be opened or made (no luck)`)
-	require.EqualError(t, c.ListenError(cause), `PORT is "8080", want a port that is free at ADDR "localhost" (no luck)`)
+	require.EqualError(t, c.ListenError(cause), `PORT is "8080", want a port that is free at "localhost" (no luck)`)
 	require.EqualError(t, c.ProfilesError(cause), `PROFILES_DIR is "", want the path of a directory that can be opened or made (no luck)`)
 	require.ErrorIs(t, c.ListenError(cause), cause)
 }

@@ -182,7 +182,7 @@ func (c Config) ProfilesError(cause error) error { return c.about("PROFILES_DIR"
 
 // ListenError says that the address cannot be listened at, and why.
 func (c Config) ListenError(cause error) error {
-	return c.about("PORT", fmt.Sprintf("a port that is free at ADDR %q", c.Server.Addr), cause)
+	return c.about("PORT", fmt.Sprintf("a port that is free at %q", c.Host()), cause)
 }
 
 // about returns the error about a variable; an empty want is what its tag says.

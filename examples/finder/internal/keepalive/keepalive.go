@@ -73,8 +73,8 @@ func (p *Pinger) interval(t time.Time) time.Duration {
 	return p.config.Night
 }
 
-// Run sends a request if one is due, and returns why it failed. It is a job of the janitor, which logs the failure; a
-// success is logged here.
+// Run sends a request if one is due, logs how it went, and returns why it failed. It is a job of the janitor, which
+// shows the last failure, and logs the first of several only.
 func (p *Pinger) Run(ctx context.Context) error {
 	now := time.Now()
 	if !p.due(now) {

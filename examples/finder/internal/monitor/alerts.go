@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/ministryfinder/bounded/metrics"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 )
 
 // levelChanged tells that memory has become short, or is no longer so.
@@ -41,16 +43,29 @@ func (m *Monitor) warned(w metrics.Warning) {
 // askDatabase is the job that notices that the database has gone away or is back, and writes what waits.
 func (m *Monitor) askDatabase(context.Context) error {
 	m.parts.Database.Sweep()
+	m.lookAtDatabase()
+	return nil
+}
+
+// lookAtDatabase tells what is new of the database.
+func (m *Monitor) lookAtDatabase() {
 	s := m.parts.Database.Status()
 	m.mu.Lock()
-	before := m.wasUp
-	m.wasUp = s.Up
+	before := m.database
+	m.database = s
 	m.mu.Unlock()
-	switch {
-	case before && !s.Up:
-		m.parts.Alerts.Raise(slog.LevelError, "database", fmt.Sprintf("The database is away (%s). Submissions wait, up to %d of them.", s.LastError, s.QueueEntries))
-	case !before && s.Up:
-		m.parts.Alerts.Raise(slog.LevelInfo, "database", fmt.Sprintf("The database is back. %d submissions that had to wait have been written since the start.", s.Written))
+	if s.Up && s.Ministries != store.FromDatabase {
+		// What the quiz has cached is not what the database has.
+		m.parts.Matcher.Invalidate()
 	}
-	return nil
+	raise := m.parts.Alerts.Raise
+	switch {
+	case before.Up && !s.Up:
+		raise(slog.LevelError, "database", fmt.Sprintf("The database is away (%s). Submissions wait, up to %d of them.", s.LastError, s.QueueEntries))
+	case !before.Up && s.Up:
+		raise(slog.LevelInfo, "database", fmt.Sprintf("The database is back. %d submissions that had to wait have been written since the start.", s.Written))
+	}
+	if s.QueueFull && !before.QueueFull {
+		raise(slog.LevelError, "queue", fmt.Sprintf("Submissions are refused: %d wait for the database already.", s.Queued))
+	}
 }

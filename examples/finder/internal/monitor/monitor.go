@@ -48,10 +48,11 @@ type Parts struct {
 	Memory  func() metrics.Memory // nil: metrics.ReadMemory
 }
 
-// A Matcher is a sweeper that can make room.
+// A Matcher is a sweeper that can make room, and forget what it knows of the ministries.
 type Matcher interface {
 	sweep.Sweeper
 	Shrink(fraction float64) (removed int)
+	Invalidate()
 	Stats() (matches, ministries cache.Stats)
 }
 
@@ -76,38 +77,42 @@ type Monitor struct {
 	live     *live
 	system   *system
 
-	mu    sync.Mutex // guards wasUp
-	wasUp bool       // the database, when it was looked at last
+	mu       sync.Mutex   // guards database
+	database store.Status // when it was looked at last
 }
 
 // New returns a monitor of the parts.
 func New(parts Parts) (*Monitor, error) {
-	m := &Monitor{parts: parts, live: newLive(), system: newSystem(), wasUp: true}
+	m := &Monitor{parts: parts, live: newLive(), system: newSystem()}
 	var err error
 	m.recorder, err = metrics.NewRecorder(metrics.RecorderConfig{
-		Routes: parts.Routes, MaxEndpoints: parts.Metrics.Endpoints, MaxErrors: parts.Metrics.Errors, Times: parts.Metrics.Times,
-		SlowAfter: parts.Metrics.SlowAfter, ErrorRate: parts.Metrics.ErrorRate, ErrorMin: parts.Metrics.ErrorMin, ErrorWindow: parts.Metrics.ErrorWindow,
-		OnWarn: m.warned,
+		Routes: parts.Routes, MaxEndpoints: parts.Metrics.Endpoints, MaxErrors: parts.Metrics.Errors, MaxLabelBytes: int(parts.Metrics.LabelSize),
+		Times: parts.Metrics.Times, TimesMaxAge: parts.Metrics.TimesAge, IdleAfter: parts.Metrics.Idle, SlowAfter: parts.Metrics.SlowAfter,
+		ErrorRate: parts.Metrics.ErrorRate, ErrorMin: parts.Metrics.ErrorMin, ErrorWindow: parts.Metrics.ErrorWindow,
+		OnWarn: m.warned, WarnEvery: parts.Metrics.WarnEvery,
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.watch, err = metrics.NewWatch(metrics.WatchConfig{
 		Limit: int64(parts.Limits.Limit), High: parts.Limits.High, Critical: parts.Limits.Critical,
-		GrowthWindow: parts.Limits.GrowthWindow, GrowthHorizon: parts.Limits.GrowthHorizon,
+		Hysteresis: parts.Limits.Hysteresis, Dwell: parts.Limits.Dwell,
+		GrowthWindow: parts.Limits.GrowthWindow, GrowthHorizon: parts.Limits.GrowthHorizon, GrowthConfidence: parts.Limits.GrowthConfidence,
 		Read: parts.Memory, OnChange: m.levelChanged, OnGrowth: m.growthChanged, Profiles: parts.Profiles,
 	})
 	if err != nil {
 		return nil, err
 	}
-	m.janitor, err = sweep.New(sweep.Config{DrainTimeout: 2 * time.Second, Logger: parts.Logger})
+	m.janitor, err = sweep.New(sweep.Config{DrainTimeout: parts.Sweep.DrainTimeout, SlowAfter: parts.Sweep.Slow, Logger: parts.Logger})
 	if err != nil {
 		return nil, err
 	}
 	if err := errors.Join(m.addJobs(), m.addFigures()); err != nil {
 		return nil, err
 	}
-	m.look() // so that the first visitor of the dashboard sees something
+	m.database.Up = true
+	m.lookAtDatabase() // it may be away from the start
+	m.look()           // so that the first visitor of the dashboard sees something
 	m.live.add(m.sample())
 	return m, nil
 }

@@ -20,6 +20,7 @@ type MatcherConfig struct {
 	MaxBytes    int64 // which those suggestions take at most
 	TTL         time.Duration
 	MinistryTTL time.Duration
+	MaxLoads    int // searches at a time; 0: 1,000
 }
 
 // A Matcher answers from its caches what [Suggest] would answer. The page and the API share one.
@@ -38,7 +39,7 @@ const allActive = "active"
 
 // NewMatcher returns a matcher that knows nothing yet.
 func NewMatcher(source Source, c MatcherConfig) (*Matcher, error) {
-	matches, err := cache.New(cache.Config[string, []Suggestion]{MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, TTL: c.TTL, Groups: true})
+	matches, err := cache.New(cache.Config[string, []Suggestion]{MaxEntries: c.MaxEntries, MaxBytes: c.MaxBytes, TTL: c.TTL, MaxLoads: c.MaxLoads, Groups: true})
 	if err != nil {
 		return nil, fmt.Errorf("quiz: cache of matches: %w", err)
 	}

@@ -34,7 +34,7 @@ func (h *health) set(err error, now time.Time) (news bool) {
 }
 
 // do calls use with a connection, which it takes back whatever happens. While the database is away it returns ErrDown at once.
-// An error that says that the database has gone away is heard.
+// An error that may say that the database has gone away is looked into.
 func (s *Store) do(ctx context.Context, limit time.Duration, use func(context.Context, *sql.Conn) error) error {
 	s.mu.Lock()
 	up := s.health.up
@@ -46,11 +46,8 @@ func (s *Store) do(ctx context.Context, limit time.Duration, use func(context.Co
 	if err == nil || ctx.Err() != nil { // a caller that gave up says nothing about the database
 		return err
 	}
-	switch judge(err) {
-	case away:
-		s.learn(err)
-	case late: // Is it only this statement?
-		probe := s.try(context.WithoutCancel(ctx), probeTimeout, ping)
+	if v := judge(err); v == away || v == late { // Is it the database, or only this connection, or this statement?
+		probe := s.probe(context.WithoutCancel(ctx), probeTimeout)
 		if probe != nil && !errors.Is(probe, ErrBusy) {
 			s.learn(err)
 		}
@@ -73,6 +70,17 @@ func (s *Store) try(ctx context.Context, limit time.Duration, use func(context.C
 	return use(ctx, conn)
 }
 
+// probe asks whether the database is there. That a connection is broken which was made before says little of those to come: a
+// server that was started again, or a failover, leaves all of them broken. So they are dropped, and a new one is asked.
+func (s *Store) probe(ctx context.Context, limit time.Duration) error {
+	err := s.try(ctx, limit, ping)
+	if err == nil || s.pool == nil || judge(err) != away {
+		return err
+	}
+	s.pool.Reset()
+	return s.try(ctx, limit, ping)
+}
+
 func ping(ctx context.Context, conn *sql.Conn) error {
 	var one int
 	return conn.QueryRowContext(ctx, "SELECT 1").Scan(&one)
@@ -81,7 +89,7 @@ func ping(ctx context.Context, conn *sql.Conn) error {
 // check asks the database, and sets it up if that has not been done yet. s.sweeping must be held.
 // That all connections are in use for all this time is an error too: a database that hangs looks like this.
 func (s *Store) check(ctx context.Context, limit time.Duration) error {
-	if err := s.try(ctx, limit, ping); err != nil || s.ready {
+	if err := s.probe(ctx, limit); err != nil || s.ready {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)

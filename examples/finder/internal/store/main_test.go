@@ -70,7 +70,12 @@ func open(t *testing.T, c store.Config) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), c)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() {
+		for deadline := time.Now().Add(10 * time.Second); s.Status().Pool.InUse > 0; time.Sleep(time.Millisecond) { // a broken one takes a moment
+			require.True(t, time.Now().Before(deadline), "a connection was not given back")
+		}
+		require.NoError(t, s.Close())
+	})
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,6 +171,67 @@ func TestAServerThatIsDownAtTheStart(t *testing.T) {
 	require.Contains(t, log.String(), "the database is back")
 }
 
+// A port that is open, behind which nobody answers: what a database looks like that has just begun to hang.
+func TestTheStartWaitsForAConnectionForTheTimeoutOnly(t *testing.T) {
+	server, c := fragile(t), postgresql(t)
+	server.Pause()
+	c.ConnectTimeout = 300 * time.Millisecond
+	began := time.Now()
+	s := open(t, c)
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.False(t, s.Status().Up)
+	queued, err := s.SaveSubmission(t.Context(), submission("ONE", time.Now()))
+	require.NoError(t, err)
+	require.True(t, queued)
+
+	server.Resume()
+	sweepUntil(t, s, recovered)
+	require.Equal(t, 1, count(t, s, store.Filter{}))
+}
+
+// The server runs, and lets nobody in: it has no connections left, or somebody is at work on the database.
+func TestADatabaseThatRefusesConnections(t *testing.T) {
+	server, c := fragile(t), postgresql(t)
+	s := up(t, c)
+	name := c.URL[strings.LastIndexByte(c.URL, '/')+1:]
+	server.Exec(t, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS false")
+	server.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+
+	queued, err := s.SaveSubmission(t.Context(), submission("ONE", time.Now()))
+	require.NoError(t, err)
+	require.True(t, queued)
+	s.Sweep()
+	require.False(t, s.Status().Up)
+	require.Contains(t, s.Status().LastError, "not currently accepting connections")
+	ministries, err := s.ActiveMinistries(t.Context())
+	require.NoError(t, err)
+	require.Len(t, ministries, len(c.BuiltIn))
+
+	server.Exec(t, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS true")
+	sweepUntil(t, s, recovered)
+	require.Equal(t, 1, count(t, s, store.Filter{}))
+}
+
+// An administrator, a failover or a proxy ends connections that nobody uses. That is no outage.
+func TestConnectionsThatTheServerEndedAreReplaced(t *testing.T) {
+	server, c := fragile(t), postgresql(t)
+	s := up(t, c)
+	name := c.URL[strings.LastIndexByte(c.URL, '/')+1:]
+	for i := range 3 {
+		sweepUntil(t, s, func(status store.Status) bool { return status.Pool.Open >= 2 })
+		server.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+		queued, err := s.SaveSubmission(t.Context(), submission(fmt.Sprint(i), time.Now()))
+		require.NoError(t, err)
+		require.True(t, s.Status().Up)
+		_, err = s.Ministries(t.Context())
+		require.NoError(t, err, "only one caller meets them")
+		if queued {
+			require.Equal(t, 1, s.Sweep())
+		}
+		require.Equal(t, i+1, count(t, s, store.Filter{}))
+	}
+}
+
 func TestTheQueueIsBounded(t *testing.T) {
 	server, c := fragile(t), postgresql(t)
 	require.NoError(t, server.Stop())
@@ -261,12 +323,16 @@ func TestTheServerEndsLongStatements(t *testing.T) {
 	require.Zero(t, s.Status().Pool.InUse)
 }
 
+func TestTheServerKnowsTheDefaultTimeout(t *testing.T) {
+	s := up(t, postgresql(t))
+	require.NoError(t, s.Exec(t.Context(), "SELECT 1 / (setting = '30000' AND unit = 'ms')::int FROM pg_settings WHERE name = 'statement_timeout'"))
+}
+
 func TestTLSIsRequiredUnlessTheURLSaysOtherwise(t *testing.T) {
 	server, c := fragile(t), postgresql(t)
 	s := up(t, c)
 	require.NoError(t, s.Exec(t.Context(), "SELECT 1 / (SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl)"))
 
-	server.Exec(t, "ALTER SYSTEM SET ssl = off")
 	require.NoError(t, server.RestartWith("-c", "ssl=off"))
 	strict := open(t, c)
 	require.False(t, strict.Status().Up)

@@ -94,7 +94,7 @@ func (c Config) withDefaults() Config {
 // How long things may take.
 const (
 	queryTimeout = 5 * time.Second  // a call of the Store, the wait for a connection included
-	probeTimeout = time.Second      // to find out why a call took that long
+	probeTimeout = time.Second      // to find out why a call failed
 	setupTimeout = 30 * time.Second // tables and built-in ministries, once
 	drainTime    = 3 * time.Second  // writing the queue in one Sweep, and one transaction more
 	closeTimeout = 3 * time.Second  // writing the queue at the end, and as long again for closing connections

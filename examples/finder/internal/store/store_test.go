@@ -141,11 +141,13 @@ func TestSubmissionsOfTheFirstVersionCanBeFiltered(t *testing.T) {
 		require.NoError(t, err)
 		_, err = provider.UpTo(t.Context(), 1)
 		require.NoError(t, err)
+		var rows strings.Builder
 		for i := range 1001 { // three pages
-			_, err = db.Exec("INSERT INTO submissions (id, created_at, answers, ministries) VALUES ($1, 1, $2, $3)", fmt.Sprint("OLD", i),
-				`{"age":"adult","gender":"male","state":[],"situation":[],"interest":["music"]}`, `["rosary"]`)
-			require.NoError(t, err)
+			fmt.Fprintf(&rows, "%s('OLD%d', 1, $1, $2)", strings.Repeat(", ", min(i, 1)), i)
 		}
+		_, err = db.Exec("INSERT INTO submissions (id, created_at, answers, ministries) VALUES "+rows.String(),
+			`{"age":"adult","gender":"male","state":[],"situation":[],"interest":["music"]}`, `["rosary"]`)
+		require.NoError(t, err)
 		require.Equal(t, 1001, count(t, up(t, c), store.Filter{Age: "adult", Interest: "music", Ministry: "rosary"}))
 	})
 }
