@@ -68,7 +68,7 @@ func build(conf config.Config, db *store.Store, out io.Writer, log *slog.Logger)
 		return nil, err
 	}
 	desk := &intake.Desk{Matcher: matcher, Keeper: db, Logger: log, Count: mon.Error}
-	return &web.Site{Store: db, Matcher: matcher, Desk: desk, Monitor: mon, Auth: door, Answers: answers, Logger: log}, nil
+	return &web.Site{Store: db, Matcher: matcher, Desk: desk, Monitor: mon, Auth: door, Answers: answers, Logger: log, Secure: conf.Secure()}, nil
 }
 
 // buildDoor makes what lets the administrator in. A password that is not set is made up and told.

@@ -245,23 +245,6 @@ func TestTheOfficeIsClosedToStrangers(t *testing.T) {
 	require.Equal(t, "/admin/sign-in", response.Request.URL.Path)
 }
 
-func TestMonitoringEndpoints(t *testing.T) {
-	v := start(t)
-	v.get("/no/such/page")
-	for path, want := range map[string]string{
-		"/api/health": `"status": "healthy"`, "/api/memory-status": `"level": "ok"`,
-		"/api/metrics": `"GET /api/health"`, "/metrics": "finder_matches_entries 0",
-	} {
-		response, body := v.get(path)
-		require.Equal(t, http.StatusOK, response.StatusCode, path)
-		require.Contains(t, body, want, path)
-	}
-	_, body := v.get("/api/memory-status")
-	for _, job := range []string{"cache", "tracker", "metrics", "memory watch"} {
-		require.Contains(t, body, `"name": "`+job+`"`)
-	}
-}
-
 // process returns the finder as a process of its own, and what it writes to standard error.
 func process(t *testing.T, env ...string) (*exec.Cmd, *bytes.Buffer) {
 	executable, err := os.Executable()

@@ -2,7 +2,9 @@ package alert_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -94,45 +97,68 @@ func TestTheBoardIsBounded(t *testing.T) {
 	require.Equal(t, alert.Stats{Kept: 3, MaxKept: 3, Waiting: 3, Raised: 1000, Lost: 997}, b.Stats())
 }
 
+// A janitor that asks every second, as it were, for an hour.
 func TestAWebhookThatFailsIsTriedAgainWithBackOff(t *testing.T) {
-	h := newHook(t)
-	h.status.Store(http.StatusServiceUnavailable)
-	b := newBoard(t, alert.Config{Keep: 10, Attempts: 2, WebhookURL: h.URL + "/secret"})
-	b.Raise(slog.LevelWarn, "test", "one")
-	b.Raise(slog.LevelWarn, "test", "two")
-	err := b.Deliver(t.Context())
-	require.ErrorContains(t, err, "503")
-	require.NotContains(t, err.Error(), "secret")
-	require.NoError(t, b.Deliver(t.Context()), "not yet")
-	require.Len(t, h.texts, 1)
-	require.Equal(t, 2, b.Stats().Waiting)
+	synctest.Test(t, func(t *testing.T) {
+		status := http.StatusServiceUnavailable
+		var attempts []time.Time
+		b := newBoard(t, alert.Config{Keep: 10, Attempts: 6, WebhookURL: "https://hooks.example.org/secret"})
+		b.Through(hanging(func(*http.Request) (*http.Response, error) {
+			attempts = append(attempts, time.Now())
+			return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody}, nil
+		}))
+		b.Raise(slog.LevelWarn, "test", "one")
+		b.Raise(slog.LevelWarn, "test", "two")
+		began := time.Now()
+		for b.List()[1].State == alert.Waiting {
+			if err := b.Deliver(t.Context()); err != nil {
+				require.NotContains(t, err.Error(), "secret")
+			}
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, alert.GivenUp, b.List()[1].State)
+		require.Equal(t, 6, b.List()[1].Attempts, "no more")
+		require.Len(t, attempts, 6)
+		require.Equal(t, began, attempts[0], "at once")
+		// 5 s, then twice as long each time, each with half of it by chance more or less.
+		for i, pause := range []time.Duration{5, 10, 20, 40, 80} {
+			require.InDelta(t, pause*time.Second, attempts[i+1].Sub(attempts[i]), float64(pause*time.Second/2+time.Second), i)
+		}
+		require.Equal(t, alert.Waiting, b.List()[0].State, "its turn comes")
 
-	b.Resume()
-	require.Error(t, b.Deliver(t.Context()))
-	require.Equal(t, alert.GivenUp, b.List()[1].State, "after two attempts")
-	b.Resume()
-	h.status.Store(http.StatusNoContent)
-	require.NoError(t, b.Deliver(t.Context()))
-	require.Equal(t, alert.Sent, b.List()[0].State)
-	require.Equal(t, alert.Stats{Kept: 2, MaxKept: 10, Raised: 2, Sent: 1, GivenUp: 1, Retries: 1}, b.Stats())
+		status = http.StatusNoContent
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, b.Deliver(t.Context()))
+		require.Equal(t, alert.Sent, b.List()[0].State)
+		require.Equal(t, alert.Stats{Kept: 2, MaxKept: 10, Raised: 2, Sent: 1, GivenUp: 1, Retries: 5}, b.Stats())
+
+		b.Raise(slog.LevelWarn, "test", "three")
+		require.NoError(t, b.Deliver(t.Context()), "no pause is left after a success")
+		require.Equal(t, alert.Sent, b.List()[0].State)
+	})
 }
 
-func TestPausesDouble(t *testing.T) {
-	h := newHook(t)
-	h.status.Store(http.StatusInternalServerError)
-	b := newBoard(t, alert.Config{Keep: 10, Attempts: 20, WebhookURL: h.URL})
-	b.Raise(slog.LevelWarn, "test", "one")
-	last := time.Duration(0)
-	for range 6 {
-		require.Error(t, b.Deliver(t.Context()))
-		pause := b.Pause()
-		require.Greater(t, pause, last*6/10, "twice as long, but for chance")
-		last = pause
-		b.Resume()
-	}
-	require.Greater(t, last, time.Minute)
-	require.Less(t, last, 15*time.Minute)
+func TestPausesEndWithTenMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last time.Time
+		b := newBoard(t, alert.Config{Keep: 10, Attempts: 20, WebhookURL: "https://hooks.example.org/"})
+		b.Through(hanging(func(*http.Request) (*http.Response, error) { last = time.Now(); return nil, errors.New("no route") }))
+		b.Raise(slog.LevelWarn, "test", "one")
+		for b.Stats().Waiting > 0 {
+			before := last
+			if b.Deliver(t.Context()) != nil && !before.IsZero() {
+				require.LessOrEqual(t, last.Sub(before), 15*time.Minute+time.Second)
+			}
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 20, b.List()[0].Attempts)
+	})
 }
+
+// A hanging answers in place of the network.
+type hanging func(*http.Request) (*http.Response, error)
+
+func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) { return h(r) }
 
 func TestAnAlertThatIsRefusedIsNotTriedAgain(t *testing.T) {
 	h := newHook(t)
@@ -143,16 +169,41 @@ func TestAnAlertThatIsRefusedIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, alert.GivenUp, b.List()[0].State)
 }
 
-func TestAWebhookThatHangsEndsWithTheTimeout(t *testing.T) {
-	release := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
-	defer server.Close()
-	defer close(release)
-	b := newBoard(t, alert.Config{Keep: 10, Attempts: 5, WebhookURL: server.URL, Timeout: 50 * time.Millisecond})
+func TestAWebhookThatHangsHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard(t, alert.Config{Keep: 10, Attempts: 5, WebhookURL: "https://hooks.example.org/"})
+		b.Through(hanging(func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }))
+		b.Raise(slog.LevelWarn, "test", "one")
+		began := time.Now()
+		delivered := make(chan error)
+		go func() { delivered <- b.Deliver(t.Context()) }()
+		synctest.Wait()
+		b.Raise(slog.LevelWarn, "test", "two")
+		require.Len(t, b.List(), 2)
+		require.Equal(t, began, time.Now(), "who raises an alert does not wait")
+		require.Error(t, <-delivered)
+		require.Equal(t, 10*time.Second, time.Since(began))
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		time.Sleep(time.Hour)
+		require.NoError(t, b.Deliver(ctx), "the end of the program is no failure of the webhook")
+		require.Equal(t, 1, b.List()[1].Attempts)
+	})
+}
+
+func TestAnAlertThatLeavesTheBoardWhileItIsSent(t *testing.T) {
+	b := newBoard(t, alert.Config{Keep: 1, Attempts: 5, WebhookURL: "https://hooks.example.org/"})
+	b.Through(hanging(func(*http.Request) (*http.Response, error) {
+		if b.Stats().Raised == 1 {
+			b.Raise(slog.LevelWarn, "test", "two")
+			require.Equal(t, uint64(1), b.Stats().Lost, "as far as is known")
+		}
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	}))
 	b.Raise(slog.LevelWarn, "test", "one")
-	require.Error(t, b.Deliver(t.Context()))
-	b.Raise(slog.LevelWarn, "test", "two") // does not wait
-	require.Equal(t, 2, b.Stats().Waiting)
+	require.NoError(t, b.Deliver(t.Context()))
+	require.Equal(t, alert.Stats{Kept: 1, MaxKept: 1, Raised: 2, Sent: 2}, b.Stats())
 }
 
 func TestWithoutAWebhookAlertsAreKept(t *testing.T) {

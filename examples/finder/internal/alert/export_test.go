@@ -1,7 +1,6 @@
 package alert
 
-import "time"
+import "net/http"
 
-// Pause is how long no attempt is made from now on, and Resume ends that.
-func (b *Board) Pause() time.Duration { return time.Until(b.resume) }
-func (b *Board) Resume()              { b.resume = time.Time{} }
+// Through sends what is sent through t in place of the network, which a test with a clock of its own cannot use.
+func (b *Board) Through(t http.RoundTripper) { b.client.Transport = t }

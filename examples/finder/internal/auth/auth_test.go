@@ -225,3 +225,62 @@ func TestBasicAuthHasTheSameGuard(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, locked.StatusCode, "form and basic auth count together")
 	require.NotEmpty(t, locked.Header.Get("Retry-After"))
 }
+
+func TestToLookIsNoUseOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuth(t)
+		looks := func(cookie *http.Cookie) bool {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			if cookie != nil {
+				r.AddCookie(cookie)
+			}
+			return a.Holds(r)
+		}
+		require.False(t, looks(nil))
+		require.False(t, looks(&http.Cookie{Name: "finder", Value: "made up"}))
+		cookie, err := signIn(t, a, "192.0.2.1:1", "", "admin", password)
+		require.NoError(t, err)
+		for range 59 {
+			time.Sleep(time.Minute)
+			require.True(t, looks(cookie))
+		}
+		time.Sleep(time.Minute + time.Second)
+		require.False(t, looks(cookie), "the hour is over, though somebody looked all the time")
+	})
+}
+
+// A session that is used lasts, but not for ever.
+func TestASessionInUseEndsAfterTwelveTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuth(t)
+		cookie, err := signIn(t, a, "192.0.2.1:1", "", "admin", password)
+		require.NoError(t, err)
+		uses := func() (in bool) {
+			r := httptest.NewRequest(http.MethodGet, "/admin", nil)
+			r.AddCookie(cookie)
+			a.Load(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { in = a.SignedIn(r) })).ServeHTTP(httptest.NewRecorder(), r)
+			return in
+		}
+		for range 11*2 + 1 {
+			time.Sleep(30 * time.Minute)
+			require.True(t, uses())
+		}
+		time.Sleep(31 * time.Minute)
+		require.False(t, uses())
+	})
+}
+
+func TestExplain(t *testing.T) {
+	a := newAuth(t)
+	for range 5 {
+		_, _ = signIn(t, a, "192.0.2.1:1", "", "admin", "wrong")
+	}
+	e, err := a.Explain(netip.MustParseAddr("192.0.2.1"))
+	require.NoError(t, err)
+	require.Error(t, e.Err, "it is locked")
+	require.Len(t, e.Charges, 5)
+	require.Contains(t, e.String(), "192.0.2.1")
+	e, err = a.Explain(netip.MustParseAddr("192.0.2.2"))
+	require.NoError(t, err)
+	require.NoError(t, e.Err)
+}

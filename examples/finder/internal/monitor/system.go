@@ -17,9 +17,9 @@ type system struct {
 	self *process.Process // nil: unknown
 	disk string           // a directory of the disk in question
 
-	mu   sync.Mutex // guards what follows
-	last *cpu.TimesStat
-	busy *float64 // percent, between the last two looks
+	mu   sync.Mutex    // guards what follows
+	last cpu.TimesStat // zero: none yet
+	busy *float64      // percent, between the last two looks; at first since the machine was started
 }
 
 func newSystem() *system {
@@ -40,13 +40,11 @@ func (s *system) look() {
 	now := times[0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last != nil {
-		if all := total(now) - total(*s.last); all > 0 {
-			share := round(100 * min(max(1-(idle(now)-idle(*s.last))/all, 0), 1))
-			s.busy = &share
-		}
+	if all := total(now) - total(s.last); all > 0 {
+		share := round(100 * min(max(1-(idle(now)-idle(s.last))/all, 0), 1))
+		s.busy = &share
 	}
-	s.last = &now
+	s.last = now
 }
 
 // total is all time of the processors. User has that of guests in it already.
@@ -56,7 +54,7 @@ func total(t cpu.TimesStat) float64 {
 
 func idle(t cpu.TimesStat) float64 { return t.Idle + t.Iowait }
 
-// cpuPercent is how busy the processors were between the last two looks.
+// cpuPercent is how busy the processors were.
 func (s *system) cpuPercent() *float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

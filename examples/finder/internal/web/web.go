@@ -46,6 +46,7 @@ type Site struct {
 	Auth    *auth.Auth
 	Answers *httpcache.Cache // of what anybody may have
 	Logger  *slog.Logger
+	Secure  bool // browsers come by TLS
 }
 
 //go:embed static
@@ -146,11 +147,11 @@ func (s *Site) Handler() http.Handler {
 		}
 		s.fail(w, r, http.StatusForbidden, message)
 	}))
-	return headers(limitBody(protection.Handler(counted)))
+	return s.headers(limitBody(protection.Handler(counted)))
 }
 
 // headers sets what every answer carries.
-func headers(next http.Handler) http.Handler {
+func (s *Site) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy",
@@ -158,6 +159,11 @@ func headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		if s.Secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
