@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,8 @@ func TestTheREADMEHasEachVariable(t *testing.T) {
 		}
 		require.Contains(t, string(readme), row+"| ")
 	}
+	rows := regexp.MustCompile("(?m)^\\| `[A-Z_]+` \\|").FindAll(readme, -1)
+	require.Len(t, rows, len(fields))
 }
 
 func TestKnownWords(t *testing.T) {

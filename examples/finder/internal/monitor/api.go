@@ -223,10 +223,10 @@ func (m *Monitor) Metrics(w http.ResponseWriter, _ *http.Request) {
 		Failures: t.Total.Status[5], ErrorKinds: make(map[string]uint64, len(t.Errors)),
 	}
 	for _, e := range t.Endpoints {
-		f := endpointFigures{Requests: e.Requests, Failures: e.Status[5], Slow: e.Slow}
-		if e.Requests > 0 {
-			f.Average = seconds(e.Duration / time.Duration(e.Requests))
+		if e.Requests == 0 { // a route that nobody has asked for yet
+			continue
 		}
+		f := endpointFigures{Requests: e.Requests, Failures: e.Status[5], Slow: e.Slow, Average: seconds(e.Duration / time.Duration(e.Requests))}
 		if e.Times.Count > 0 {
 			f.P50, f.P95, f.P99 = seconds(e.Times.Quantile(0.5)), seconds(e.Times.Quantile(0.95)), seconds(e.Times.Quantile(0.99))
 		}

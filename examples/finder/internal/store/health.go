@@ -118,7 +118,11 @@ func (s *Store) learn(err error) {
 	case news && before.lastError != "":
 		level, message = slog.LevelInfo, "the database is back"
 	}
-	s.conf.Logger.Log(context.Background(), level, message, "error", err, "for", now.Sub(before.since).Round(time.Millisecond), "queued", queued)
+	attrs := []any{"after", now.Sub(before.since).Round(time.Millisecond), "queued", queued}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	s.conf.Logger.Log(context.Background(), level, message, attrs...)
 }
 
 // A verdict is what an error says about the database.
