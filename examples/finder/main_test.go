@@ -282,6 +282,19 @@ func TestBadConfigurationIsOneLine(t *testing.T) {
 	}
 }
 
+func TestProductionDoesNotStartWithoutItsSecrets(t *testing.T) {
+	command, stderr := process(t, "ENVIRONMENT=production", "ADMIN_PASSWORD=password123")
+	var exit *exec.ExitError
+	require.ErrorAs(t, command.Run(), &exit)
+	require.Equal(t, 2, exit.ExitCode())
+	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+	require.Len(t, lines, 4)
+	for i, variable := range []string{"DATABASE_URL", "SECRET_KEY", "ADMIN_USERNAME", "ADMIN_PASSWORD"} {
+		require.True(t, strings.HasPrefix(lines[i], "finder: "+variable+" is "), lines[i])
+	}
+	require.NotContains(t, stderr.String(), "password123")
+}
+
 func TestSIGTERMUnderLoadEndsWithStatusZero(t *testing.T) {
 	command, stderr := process(t)
 	out, err := command.StdoutPipe()
