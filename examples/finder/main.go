@@ -98,7 +98,7 @@ func build(conf config.Config, db *store.Store, out io.Writer, log *slog.Logger)
 		return nil, err
 	}
 	profiles, err := metrics.NewProfiles(metrics.ProfilesConfig{
-		Dir:  cmp.Or(conf.Memory.ProfilesDir, filepath.Join(os.TempDir(), "finder-profiles")),
+		Dir:  cmp.Or(conf.Memory.ProfilesDir, filepath.Join(os.TempDir(), fmt.Sprintf("finder-profiles-%d", os.Getuid()))),
 		Keep: conf.Memory.Profiles, MaxBytes: int64(conf.Memory.ProfilesSize),
 	})
 	if err != nil {
