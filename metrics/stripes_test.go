@@ -10,7 +10,7 @@ import (
 
 func (s *stripes) lines() int {
 	if more := s.more.Load(); more != nil {
-		return len(*more)
+		return len(more.of)
 	}
 	return 1
 }
@@ -35,7 +35,7 @@ func TestStripesGrowWhenWritersMeet(t *testing.T) {
 	wg.Wait()
 	require.LessOrEqual(t, s.lines(), maxStripes)
 	require.GreaterOrEqual(t, s.lines(), min(4*runtime.NumCPU(), maxStripes))
-	require.Same(t, &s.first, (*s.more.Load())[0])
+	require.Same(t, &s.first, s.more.Load().of[0])
 	require.Equal(t, uint64(18_000), s.sum(3))
 	require.Zero(t, s.sum(2))
 	require.Equal(t, uint64(18_000), s.take(3))
