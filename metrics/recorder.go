@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -207,7 +208,7 @@ func (e *endpoint) counts() (c Counts) {
 		c.Requests += c.Status[class]
 	}
 	c.Slow = e.sum(slowRequests)
-	c.Duration = time.Duration(e.sum(nanoseconds))
+	c.Duration = time.Duration(e.sum(nanoseconds) & math.MaxInt64)
 	return c
 }
 

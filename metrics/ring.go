@@ -22,7 +22,8 @@ type RingConfig struct {
 
 	// MaxAge is how long an observation counts, to 1/64 of it. Zero means 5 minutes,
 	// because quantiles that never age would freeze when traffic stops. To keep
-	// observations until newer ones displace them, give a very long time.
+	// observations until newer ones displace them, give a very long time. What nobody
+	// has displaced, read or swept in 131,072 times MaxAge looks young again.
 	MaxAge time.Duration
 
 	// CacheFor is how old the snapshot may be that Cached returns. Zero means 1

@@ -98,6 +98,8 @@ func TestRingAtTheExtremes(t *testing.T) {
 
 type celsius float64
 
+func (celsius) Unit() string { return "celsius" }
+
 func TestRingOfOtherFigures(t *testing.T) {
 	r, err := metrics.NewRingOf[celsius](metrics.RingConfig{})
 	require.NoError(t, err)
@@ -119,7 +121,7 @@ func TestRingOfOtherFigures(t *testing.T) {
 	b, err := s.MarshalJSON()
 	require.NoError(t, err)
 	require.True(t, json.Valid(b))
-	require.Contains(t, string(b), `"min":0,`)
+	require.Contains(t, string(b), `"min_celsius":0,`)
 	require.Contains(t, string(b), `"too_few":["p50","p90","p95","p99"],"dropped":4}`)
 }
 
