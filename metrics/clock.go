@@ -55,8 +55,8 @@ func (c *clock) now() time.Duration {
 }
 
 // look is now for the first who looks in a period, and for a clock that is not
-// running. Whoever looks a second time within
-// a period makes it run; who looks seldom gets the precise time, and no timer.
+// running. Whoever looks a second time within a period makes it run; who looks seldom
+// gets the precise time, and no timer.
 func (c *clock) look() time.Duration {
 	if t := c.coarse.Load(); t != 0 {
 		if t < 0 {

@@ -14,8 +14,8 @@ import (
 // of them, and each turn takes a block of places at a time, which are of one cache line.
 //
 // A turn that does not go on leaves the rest of its block with what was there
-// before, until others have come around. So there may be a block of stale places
-// for each turn, and their number is limited to an eighth of all.
+// before, until others have come around. So there may be seven stale places for each
+// turn, and there are so few turns that their blocks are an eighth of all places.
 type places struct {
 	many     atomic.Pointer[spread[turn]] // nil at first
 	maxTurns int
