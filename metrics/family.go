@@ -201,7 +201,9 @@ func combinationsBytes(n int) int64 {
 
 func (c *combinations) add(i int, n uint64) {
 	s := &c.stripes[i/len(line{})]
-	s.add(s.mine(), i%len(line{}), n)
+	if w := &s.mine()[i%len(line{})]; !addAlone(w, n) {
+		s.meet(w, n)
+	}
 }
 
 func (c *combinations) sum(i int) uint64 { return c.stripes[i/len(line{})].sum(i % len(line{})) }

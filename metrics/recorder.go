@@ -112,7 +112,7 @@ func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 // not allocate.
 func (r *Recorder) Error(kind string) {
 	s := find(r, r.errors, kind, r.clock.now())
-	s.value.add(s.value.mine(), 0, 1)
+	s.value.add(&s.value.mine()[0], 1)
 	if s.gone.Load() {
 		late(r, r.errors, s)
 	}
@@ -182,7 +182,9 @@ func (r *Recorder) newEndpoint() *endpoint { return &endpoint{times: r.newTimes(
 
 func (e *endpoint) add(status int, slow bool, d time.Duration) {
 	l := e.mine()
-	e.stripes.add(l, class(status), 1)
+	if w := &l[class(status)]; !addAlone(w, 1) {
+		e.meet(w, 1)
+	}
 	l[nanoseconds].Add(uint64(d))
 	if slow {
 		l[slowRequests].Add(1)

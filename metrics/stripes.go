@@ -38,14 +38,25 @@ func (s *stripes) mine() *line {
 	return &s.first
 }
 
-// add adds n to counter i of a line that mine returned.
-func (s *stripes) add(l *line, i int, n uint64) {
-	w := &l[i]
-	if v := w.Load(); !w.CompareAndSwap(v, v+n) {
-		w.Add(n)
-		if s.met.Add(1)%meetings == 0 {
-			s.grow()
-		}
+// add adds n to a counter of a line that mine returned.
+func (s *stripes) add(w *atomic.Uint64, n uint64) {
+	if !addAlone(w, n) {
+		s.meet(w, n)
+	}
+}
+
+// addAlone adds n and reports true unless another writes at the same time. Where it is
+// often called, it is so in place of add, which is too long to be inlined.
+func addAlone(w *atomic.Uint64, n uint64) bool {
+	v := w.Load()
+	return w.CompareAndSwap(v, v+n)
+}
+
+// meet is add for one who has met another writer.
+func (s *stripes) meet(w *atomic.Uint64, n uint64) {
+	w.Add(n)
+	if s.met.Add(1)%meetings == 0 {
+		s.grow()
 	}
 }
 
