@@ -101,7 +101,8 @@ func newRing[T Number](c RingConfig, clock *clock) *Ring[T] {
 // more, and a fraction are kept to a billionth, a little too small. What is
 // negative, infinite or not a number is dropped and counted; there is no other
 // value that a ring cannot hold.
-// Observe is wait-free, takes constant time and does not allocate.
+// Observe is wait-free, takes constant time and allocates only when writers that
+// compete have to be spread.
 func (r *Ring[T]) Observe(v T) { r.observe(r.clock.now(), v) }
 
 // observe is Observe at now, a time of r.clock.
