@@ -57,8 +57,8 @@ func NewFamily(c FamilyConfig) (*Family, error) {
 // long is clipped, bytes that are not UTF-8 are replaced, and the empty one is
 // [UnmatchedName]. A value of a closed label that is not among its values, or is
 // not given, is [OtherName], and values too many are ignored.
-// For a value that has a series Inc takes constant time and no lock, and does not
-// allocate.
+// For a value that has a series Inc takes constant time and no lock, and allocates only
+// to spread, as a [Counter] does.
 func (f *Family) Inc(value string, closed ...string) {
 	f.Add(1, value, closed...)
 }

@@ -81,7 +81,7 @@ func (r *Recorder) newTimes() *Ring[time.Duration] {
 // UTF-8 are replaced, and both are counted; the empty endpoint is
 // [UnmatchedName]. A negative d counts as 0, and is counted.
 // For an endpoint that has a series Record takes constant time and no lock, and
-// does not allocate.
+// allocates only to spread, as a [Counter] does.
 func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 	now := r.clock.now()
 	if d < 0 {
@@ -108,8 +108,8 @@ func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 // such as "database timeout", not the text of one, which may name things that
 // are without number. It is clipped as an endpoint is; the empty kind is
 // [UnmatchedName].
-// For a kind that has a series Error takes constant time and no lock, and does
-// not allocate.
+// For a kind that has a series Error takes constant time and no lock, and
+// allocates only to spread.
 func (r *Recorder) Error(kind string) {
 	s := find(r, r.errors, kind, r.clock.now())
 	s.value.add(&s.value.mine()[0], 1)
