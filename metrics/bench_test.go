@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func filledRing(b *testing.B, size int) *metrics.Ring[time.Duration] {
 
 func BenchmarkFamilyInc(b *testing.B) {
 	family := func() *metrics.Family {
-		return newFamily(b, metrics.FamilyConfig{Label: "endpoint", Closed: []metrics.ClosedLabel{{Name: "status", Values: []string{"200", "404", "500"}}}})
+		return newFamily(b, metrics.FamilyConfig{Label: "endpoint", Closed: []metrics.ClosedLabel{{Name: "status", Values: []string{"200", "301", "404", "429", "500"}}}})
 	}
 	b.Run("writers=one", func(b *testing.B) {
 		f := family()
@@ -101,6 +102,19 @@ func BenchmarkFamilyInc(b *testing.B) {
 				f.Inc("GET /ministries/{id}", "200")
 			}
 		})
+	})
+	b.Run("writers=one/of=50", func(b *testing.B) { // in no order, so that nothing can be foreseen
+		f := family()
+		var pairs [1 << 10][2]string
+		for i, random := 0, rand.New(rand.NewPCG(1, 2)); i < len(pairs); i++ {
+			pairs[i] = [2]string{fmt.Sprintf("GET /api/v1/things%d/{id}", random.IntN(10)), []string{"200", "301", "404", "429", "500"}[random.IntN(5)]}
+		}
+		i := 0
+		for b.Loop() {
+			p := &pairs[i%len(pairs)]
+			f.Inc(p[0], p[1])
+			i++
+		}
 	})
 	b.Run("writers=one/by=handle", func(b *testing.B) {
 		h := family().With("GET /ministries/{id}", "200")

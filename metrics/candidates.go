@@ -1,6 +1,9 @@
 package metrics
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // candidates counts the names that have no series, the frequent ones well, in a
 // fixed number of places: Space-Saving (Metwally, Agrawal and El Abbadi,
@@ -10,19 +13,25 @@ import "strings"
 // name since then. Any name that makes up more than 1/max of what is offered is kept.
 // An offer takes O(log max) time.
 //
+// Beside the counts, which are halved in time, it has a bound for each name on how much
+// was ever offered for it, which is not: that of a newcomer begins with the greatest of
+// all who were here and left.
+//
 // It is not safe for concurrent use.
 type candidates struct {
 	max    int
 	byName map[string]*candidate
 	heap   []*candidate // the least count at 0, each parent's at most its children's
+	most   uint64       // no more was ever offered for a name that is not here
 }
 
 type candidate struct {
 	name      string
 	count     uint64
 	inherited uint64
-	again     bool // whether it was offered more than once
-	at        int  // index in heap
+	most      uint64 // no more was ever offered
+	again     bool   // whether it was offered more than once
+	at        int    // index in heap
 }
 
 func newCandidates(max int) candidates {
@@ -36,29 +45,44 @@ func (c *candidates) offer(name string, n uint64) (certain uint64, again bool) {
 	switch {
 	case e != nil:
 		e.again = true
-		e.count += n
+		e.count = add(e.count, n)
 		c.down(e.at)
 	case len(c.heap) < c.max:
-		e = &candidate{name: strings.Clone(name), count: n, at: len(c.heap)}
+		e = &candidate{name: strings.Clone(name), count: n, most: c.most, at: len(c.heap)}
 		c.byName[e.name] = e
 		c.heap = append(c.heap, e)
 		c.up(e.at)
 	default:
 		e = c.heap[0]
 		delete(c.byName, e.name)
+		c.left(e.most)
 		e.name, e.inherited, e.again = strings.Clone(name), e.count, false
-		e.count += n
+		e.count = add(e.count, n)
+		e.most = c.most
 		c.byName[e.name] = e
 		c.down(0)
 	}
+	e.most = add(e.most, n)
 	return e.count - e.inherited, e.again
 }
 
-// remove forgets name, if it is there.
-func (c *candidates) remove(name string) {
+// add returns a+b, or the greatest number there is.
+func add(a, b uint64) uint64 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxUint64
+}
+
+// left notes that a name is no longer here for which no more than most was offered.
+func (c *candidates) left(most uint64) { c.most = max(c.most, most) }
+
+// remove forgets name, if it is there, and returns the bound on what was ever offered for
+// it. The caller keeps that until the name may come back, and then calls left.
+func (c *candidates) remove(name string) (most uint64) {
 	e := c.byName[name]
 	if e == nil {
-		return
+		return c.most
 	}
 	delete(c.byName, name)
 	hole, last := e.at, len(c.heap)-1
@@ -69,6 +93,7 @@ func (c *candidates) remove(name string) {
 		c.up(hole)
 		c.down(hole)
 	}
+	return e.most
 }
 
 // halve halves all counts times times, which keeps their order, and forgets the
@@ -79,7 +104,7 @@ func (c *candidates) halve(times uint) {
 		e.inherited >>= times
 	}
 	for len(c.heap) > 0 && c.heap[0].count == 0 {
-		c.remove(c.heap[0].name)
+		c.left(c.remove(c.heap[0].name))
 	}
 }
 

@@ -18,9 +18,10 @@ type clock struct {
 	base   time.Time
 	period time.Duration // 0: always precise
 
-	coarse atomic.Int64  // the copy, 0 when the clock is not running
-	last   atomic.Int64  // the time at the last look at a clock that was not running
-	looked atomic.Uint32 // whether somebody looked within the period
+	// coarse is the copy: negative until somebody looks at it, 0 when the clock is
+	// not running.
+	coarse atomic.Int64
+	last   atomic.Int64 // the time at the last look at a clock that was not running
 	timer  atomic.Pointer[time.Timer]
 }
 
@@ -47,21 +48,24 @@ func (c *clock) precise() time.Duration { return max(time.Since(c.base), 0) + 1 
 
 // now returns a time that is not later than precise and not much before it.
 func (c *clock) now() time.Duration {
-	if t := c.coarse.Load(); t != 0 {
-		if c.looked.Load() == 0 {
-			c.looked.Store(1)
-		}
+	if t := c.coarse.Load(); t > 0 {
 		return time.Duration(t)
 	}
 	return c.look()
 }
 
-// look is now for a clock that is not running. Whoever looks a second time within
-// a period makes it run; who looks seldom gets the precise time, and no timer.
+// look is now for the first who looks in a period, and for a clock that is not
+// running. Whoever looks a second time within a period makes it run; who looks seldom
+// gets the precise time, and no timer.
 func (c *clock) look() time.Duration {
+	if t := c.coarse.Load(); t != 0 {
+		if t < 0 {
+			c.coarse.CompareAndSwap(t, -t) // another has looked, if not
+		}
+		return time.Duration(max(t, -t))
+	}
 	t := c.precise()
 	if t-time.Duration(c.last.Swap(int64(t))) < c.period && c.coarse.CompareAndSwap(0, int64(t)) {
-		c.looked.Store(1)
 		timer := time.AfterFunc(1<<62, c.tick) // armed once tick can find it
 		c.timer.Store(timer)
 		timer.Reset(c.period)
@@ -70,10 +74,9 @@ func (c *clock) look() time.Duration {
 }
 
 func (c *clock) tick() {
-	if c.looked.Swap(0) == 0 {
-		c.coarse.Store(0)
+	if c.coarse.Swap(-int64(c.precise())) < 0 {
+		c.coarse.Store(0) // nobody looked
 		return
 	}
-	c.coarse.Store(int64(c.precise()))
 	c.timer.Load().Reset(c.period)
 }

@@ -13,7 +13,11 @@ type Counter struct{ s stripes }
 func (c *Counter) Inc() { c.Add(1) }
 
 // Add adds n. It is lock-free and allocates only to spread.
-func (c *Counter) Add(n uint64) { c.s.add(c.s.mine(), 0, n) }
+func (c *Counter) Add(n uint64) {
+	if w := &c.s.mine()[0]; !addAlone(w, n) {
+		c.s.meet(w, n)
+	}
+}
 
 // Value returns the sum of all that was added. Of additions that go on meanwhile,
 // it may have some and lack others.
@@ -29,7 +33,11 @@ type Gauge struct {
 
 // Add adds n, which may be negative. It is lock-free and allocates only to
 // spread.
-func (g *Gauge) Add(n int64) { g.s.add(g.s.mine(), 0, uint64(n)) }
+func (g *Gauge) Add(n int64) {
+	if w := &g.s.mine()[0]; !addAlone(w, uint64(n)) {
+		g.s.meet(w, uint64(n))
+	}
+}
 
 // Set makes the value n. What is added meanwhile may count before or after it.
 // It takes a lock that is shared with other calls of Set only.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -356,7 +357,7 @@ func TestJSONSaysWhatTheSnapshotSays(t *testing.T) {
 	require.Equal(t, "GET /x", got.Endpoints[0].Endpoint)
 	require.Equal(t, 1, got.Endpoints[0].Requests)
 	require.Equal(t, 1.5, got.Endpoints[0].Times.P99)
-	require.Equal(t, []map[string]any{{"kind": "timeout", "count": 1.0}}, got.Errors.Kinds)
+	require.Equal(t, []map[string]any{{"kind": "timeout", "count": 1.0, "missed_at_most": 0.0}}, got.Errors.Kinds)
 	require.Equal(t, map[string]any{"cache_size_bytes": 12.0, "unknown_ratio": nil}, got.Values)
 	require.Contains(t, got.Losses, "clipped_names")
 }
@@ -471,6 +472,35 @@ func TestScrapesSurviveGoexit(t *testing.T) {
 	})
 }
 
+// A figure that is never read keeps who reads it, and those who come later for as long as
+// they would wait anyway.
+func TestScrapesThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		release := make(chan struct{})
+		require.NoError(t, r.Gauge("hangs", "", func() float64 { <-release; return 1 }))
+		v := r.Var()
+		scrape := func() int {
+			w := httptest.NewRecorder()
+			r.JSONHandler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			return w.Code
+		}
+		first := make(chan int)
+		go func() { first <- scrape() }()
+		synctest.Wait()
+		start := time.Now()
+		for range 3 {
+			require.Equal(t, http.StatusServiceUnavailable, scrape())
+		}
+		require.Equal(t, "null", v.String())
+		require.Equal(t, 40*time.Second, time.Since(start))
+		r.Record("GET /", 200, time.Second) // nothing else is held up
+		close(release)
+		require.Equal(t, http.StatusOK, <-first)
+		require.Equal(t, http.StatusOK, scrape())
+	})
+}
+
 // A writer that is slow keeps nobody: all is made before the first byte is sent.
 func TestScrapeIsCompleteBeforeItIsSent(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})
@@ -493,6 +523,54 @@ func (w *onceWriter) Write(b []byte) (int, error) {
 	w.r.Handler().ServeHTTP(other, httptest.NewRequest("GET", "/", nil)) // waits for nothing
 	require.Equal(w.t, 200, other.Code)
 	return len(b), nil
+}
+
+// There is nothing to be asked but for the whole and present text: no part, no older one.
+func TestHandlerOverAServer(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	server := httptest.NewServer(r.Handler())
+	defer server.Close()
+	for _, c := range []struct{ method, header, value string }{
+		{"GET", "Accept-Encoding", "gzip"}, {"HEAD", "Accept", "*/*"}, {"GET", "If-None-Match", "*"}, {"GET", "If-Modified-Since", "Fri, 31 Dec 2100 00:00:00 GMT"},
+		{"GET", "Range", "bytes=0-9"}, {"POST", "Content-Type", "x"}, {"GET", "Accept", strings.Repeat("text/plain;q=0.5,", 10_000)},
+	} {
+		req, err := http.NewRequest(c.method, server.URL, nil)
+		require.NoError(t, err)
+		req.Header.Set(c.header, c.value)
+		res, err := server.Client().Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 200, res.StatusCode, c.header)
+		require.Empty(t, res.Header.Get("Content-Encoding"))
+		require.Empty(t, res.Header.Get("ETag"))
+		if c.method == "HEAD" {
+			require.Empty(t, body)
+			require.NotEqual(t, "0", res.Header.Get("Content-Length"))
+			continue
+		}
+		_, err = parseExposition(string(body), false)
+		require.NoError(t, err)
+	}
+}
+
+// One variable is published for the life of the process, and shows the recorder of the moment.
+func TestVarIsPublishedOnce(t *testing.T) {
+	v := new(metrics.Var)
+	expvar.Publish("TestVarIsPublishedOnce", v)
+	for i := range 3 {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		r.Record(fmt.Sprint("GET /", i), 200, 1)
+		v.Set(r)
+		v.Set(r)
+		w := httptest.NewRecorder()
+		expvar.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/debug/vars", nil))
+		require.True(t, json.Valid(w.Body.Bytes()))
+		require.Contains(t, w.Body.String(), fmt.Sprintf(`"endpoint":"GET /%d"`, i))
+	}
+	v.Set(nil)
+	require.Equal(t, "null", expvar.Get("TestVarIsPublishedOnce").String())
 }
 
 func TestVarIsAnExpvar(t *testing.T) {

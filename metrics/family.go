@@ -1,10 +1,10 @@
 package metrics
 
 import (
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -23,6 +23,7 @@ import (
 type Family struct {
 	config FamilyConfig // with defaults filled in
 	clock  *clock
+	closed []closedValues // of each closed label
 
 	clipped atomic.Uint64
 
@@ -38,7 +39,11 @@ func NewFamily(c FamilyConfig) (*Family, error) {
 	}
 	c = c.withDefaults()
 	n := c.combinations()
-	return &Family{config: c, clock: newClock(maxClockPeriod), table: newTable(tableConfig[*combinations]{
+	closed := make([]closedValues, len(c.Closed))
+	for i, l := range c.Closed {
+		closed[i] = newClosedValues(l.Values)
+	}
+	return &Family{config: c, clock: newClock(maxClockPeriod), closed: closed, table: newTable(tableConfig[*combinations]{
 		maxDynamic: c.MaxSeries,
 		maxBytes:   c.MaxBytes - c.fixedBytes(),
 		pinned:     c.Pinned,
@@ -52,37 +57,43 @@ func NewFamily(c FamilyConfig) (*Family, error) {
 // long is clipped, bytes that are not UTF-8 are replaced, and the empty one is
 // [UnmatchedName]. A value of a closed label that is not among its values, or is
 // not given, is [OtherName], and values too many are ignored.
-// For a value that has a series Inc takes constant time and no lock, and does not
-// allocate.
+// For a value that has a series Inc takes constant time and no lock, and allocates only
+// to spread, as a [Counter] does.
 func (f *Family) Inc(value string, closed ...string) {
 	f.Add(1, value, closed...)
 }
 
 // Add adds n, as Inc does 1.
 func (f *Family) Add(n uint64, value string, closed ...string) {
-	f.add(f.find(value, n), f.combination(closed), n)
+	now := f.clock.now()
+	var s *series[*combinations]
+	if len(value) <= f.config.MaxLabelBytes { // so that no more is looked at
+		s, _ = f.table.index.get(value)
+	}
+	if s != nil {
+		s.use(now)
+	} else {
+		s = f.admit(value, n, now)
+	}
+	f.add(s, f.combination(closed), n)
 }
 
 func (f *Family) add(s *series[*combinations], combination int, n uint64) {
 	s.value.add(combination, n)
 	if s.gone.Load() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.table.late(s)
+		f.late(s)
 	}
 }
 
-// find returns the series of a value of the open label, to count n.
-func (f *Family) find(value string, n uint64) *series[*combinations] {
-	now := f.clock.now()
-	if value == "" {
-		value = UnmatchedName
-	}
-	if len(value) <= f.config.MaxLabelBytes {
-		if s := f.table.find(value, now); s != nil {
-			return s
-		}
-	}
+func (f *Family) late(s *series[*combinations]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.table.late(s)
+}
+
+// admit returns the series of a value of the open label that has none as it is given, to
+// count n.
+func (f *Family) admit(value string, n uint64, now time.Duration) *series[*combinations] {
 	value = f.kept(value)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,11 +115,11 @@ func (f *Family) kept(value string) string {
 // combination returns the number of the combination of these values: the digits
 // of a number, so to speak, with 0 for other.
 func (f *Family) combination(closed []string) (n int) {
-	for i := range f.config.Closed {
-		values := f.config.Closed[i].Values
-		n *= len(values) + 1
+	for i := range f.closed {
+		values := &f.closed[i]
+		n *= len(values.all) + 1
 		if i < len(closed) {
-			n += slices.Index(values, closed[i]) + 1
+			n += values.find(closed[i]) + 1
 		}
 	}
 	return n
@@ -138,7 +149,10 @@ func (h *Handle) Inc() { h.Add(1) }
 func (h *Handle) Add(n uint64) {
 	s := h.series.Load()
 	if s == nil || s.gone.Load() {
-		s = h.family.find(h.value, n)
+		now := h.family.clock.now()
+		if s = h.family.table.find(h.value, now); s == nil {
+			s = h.family.admit(h.value, n, now)
+		}
 		if s != h.family.table.other { // which it may leave by being counted there
 			h.series.Store(s)
 		}
@@ -187,7 +201,9 @@ func combinationsBytes(n int) int64 {
 
 func (c *combinations) add(i int, n uint64) {
 	s := &c.stripes[i/len(line{})]
-	s.add(s.mine(), i%len(line{}), n)
+	if w := &s.mine()[i%len(line{})]; !addAlone(w, n) {
+		s.meet(w, n)
+	}
 }
 
 func (c *combinations) sum(i int) uint64 { return c.stripes[i/len(line{})].sum(i % len(line{})) }

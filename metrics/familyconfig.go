@@ -13,6 +13,7 @@ const (
 	maxCombinations    = 1024
 	candidateBytes     = 192 // of a name without a series: its entry in heap and map
 	familyBytes        = 2048
+	closedBytes        = 640 // of a closed label: its table
 )
 
 // FamilyConfig configures a [Family]. Name and Label must be given.
@@ -135,7 +136,7 @@ func (c *FamilyConfig) combinations() int {
 
 // fixedBytes is what a family takes beside its series.
 func (c *FamilyConfig) fixedBytes() int64 {
-	return familyBytes + int64(max(c.MaxSeries, 16))*int64(candidateBytes+c.MaxLabelBytes)
+	return familyBytes + int64(len(c.Closed))*closedBytes + int64(max(c.MaxSeries, 16))*int64(candidateBytes+c.MaxLabelBytes)
 }
 
 // leastBytes is what a family takes that has its pinned series only.

@@ -2,7 +2,9 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 // A flight makes answers, one at a time: who asks while one is being made gets
@@ -17,8 +19,14 @@ type call struct {
 	body []byte        // nil if its maker did not return
 }
 
+// patience is how long one waits at most for an answer that another makes: as long as
+// Prometheus does.
+const patience = 10 * time.Second
+
+var errHangs = errors.New("metrics: the figures are being read, and that takes too long")
+
 // do returns what answer returns, or the error of ctx if that ends while another
-// makes it. answer runs with no lock held and must not return nil. If it panics or ends
+// makes it, or errHangs. answer runs with no lock held and must not return nil. If it panics or ends
 // its goroutine, one of those who wait calls theirs.
 func (f *flight) do(ctx context.Context, answer func() []byte) ([]byte, error) {
 	for {
@@ -28,10 +36,15 @@ func (f *flight) do(ctx context.Context, answer func() []byte) ([]byte, error) {
 			c.body = answer()
 			return c.body, nil
 		}
+		late := time.NewTimer(patience)
 		select {
 		case <-c.done:
+			late.Stop()
 		case <-ctx.Done():
+			late.Stop()
 			return nil, ctx.Err()
+		case <-late.C:
+			return nil, errHangs
 		}
 		if c.body != nil {
 			return c.body, nil

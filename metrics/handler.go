@@ -33,7 +33,9 @@ var contentTypes = [formats]string{
 // As with PrometheusHandler and JSONHandler, requests that come while an answer in
 // that encoding is being made get that one, so that impatient scrapers cost no more
 // than one; and the whole answer is made before the first byte is sent, so that
-// slow readers keep nothing but it. A request that is abandoned stops waiting.
+// slow readers keep nothing but it. A request that is abandoned stops waiting, and one
+// that has waited for 10 seconds is answered with status 503: a function that reads a
+// figure and does not return keeps one request for each encoding, not all.
 func (r *Recorder) Handler() http.Handler { return r.handler(textFormat, openMetrics, jsonFormat) }
 
 // PrometheusHandler is Handler with OpenMetrics and Prometheus text only.
@@ -47,6 +49,10 @@ func (r *Recorder) handler(offered ...format) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		f := negotiate(req.Header.Values("Accept"), offered)
 		body, err := r.flights[f].do(req.Context(), func() []byte { return r.encode(f) })
+		if err == errHangs {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		if err != nil {
 			return // the client has gone
 		}
@@ -117,13 +123,17 @@ type Var struct{ recorder atomic.Pointer[Recorder] }
 // Set makes r the recorder that v shows, none if it is nil.
 func (v *Var) Set(r *Recorder) { v.recorder.Store(r) }
 
-// String returns a snapshot as JSON. Calls at the same time share one.
+// String returns a snapshot as JSON. Calls at the same time share one, and those that have
+// waited 10 seconds for it return null.
 func (v *Var) String() string {
 	r := v.recorder.Load()
 	if r == nil {
 		return "null"
 	}
-	body, _ := r.flights[jsonFormat].do(context.Background(), func() []byte { return r.encode(jsonFormat) })
+	body, err := r.flights[jsonFormat].do(context.Background(), func() []byte { return r.encode(jsonFormat) })
+	if err != nil {
+		return "null"
+	}
 	return string(body)
 }
 

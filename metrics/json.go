@@ -51,6 +51,14 @@ func (s RingSnapshot[T]) unit() string {
 	if _, ok := any(s.Min).(time.Duration); ok {
 		return "_seconds"
 	}
+	return unitOf(s.Min)
+}
+
+// unitOf returns what the name of a figure ends in that is v.
+func unitOf(v any) string {
+	if u, ok := v.(interface{ Unit() string }); ok && validLabel(u.Unit()) {
+		return "_" + u.Unit()
+	}
 	return ""
 }
 
@@ -101,21 +109,23 @@ type endpointJSON struct {
 	Endpoint string `json:"endpoint"`
 	Pinned   bool   `json:"pinned"`
 	countsJSON
-	Times RingSnapshot[time.Duration] `json:"times"`
+	Missed uint64                      `json:"missed_at_most"`
+	Times  RingSnapshot[time.Duration] `json:"times"`
 }
 
 // MarshalJSON returns the endpoint's name, counts and response times as one
 // object.
 func (e Endpoint) MarshalJSON() ([]byte, error) {
-	return json.Marshal(endpointJSON{e.Name, e.Pinned, e.Counts.json(), e.Times})
+	return json.Marshal(endpointJSON{e.Name, e.Pinned, e.Counts.json(), e.Missed, e.Times})
 }
 
-// MarshalJSON returns the kind and its count.
+// MarshalJSON returns the kind, its count and what that may lack.
 func (e ErrorKind) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Kind  string `json:"kind"`
-		Count uint64 `json:"count"`
-	}{e.Kind, e.Count})
+		Kind   string `json:"kind"`
+		Count  uint64 `json:"count"`
+		Missed uint64 `json:"missed_at_most"`
+	}{e.Kind, e.Count, e.Missed})
 }
 
 // MarshalJSON returns the recent requests and failures with their ratio.

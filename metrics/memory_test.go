@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	rtmetrics "runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,39 @@ func TestCgroupForms(t *testing.T) {
 			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1000\n",
 			"sys/fs/cgroup/b/memory.max":                   "5\n",
 		}, known(1000), unknown, unknown},
+		"hybrid with memory on v2": {map[string]string{
+			"proc/self/cgroup":             "4:cpu,cpuacct:/a\n1:name=systemd:/c\n0::/b\n",
+			"proc/self/mountinfo":          "30 31 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n31 23 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+			"sys/fs/cgroup/cpu/a/cpu.stat": "1\n", "sys/fs/cgroup/unified/b/memory.max": "5\n", "sys/fs/cgroup/unified/b/memory.current": "3\n",
+		}, known(5), known(3), unknown},
+		"v1 parent tighter": {map[string]string{
+			"proc/self/cgroup":    "4:memory:/pod/app\n",
+			"proc/self/mountinfo": v1Mount,
+			"sys/fs/cgroup/memory/pod/app/memory.limit_in_bytes": "9000\n", "sys/fs/cgroup/memory/pod/app/memory.usage_in_bytes": "10\n",
+			"sys/fs/cgroup/memory/pod/memory.limit_in_bytes": "1000\n", "sys/fs/cgroup/memory/pod/memory.usage_in_bytes": "800\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n", "sys/fs/cgroup/memory/memory.usage_in_bytes": "100000\n",
+		}, known(1000), known(800), unknown},
+		"v1 without limit": {map[string]string{
+			"proc/self/cgroup":                             "4:memory:/a\n",
+			"proc/self/mountinfo":                          v1Mount,
+			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "9223372036854771712\n", "sys/fs/cgroup/memory/a/memory.usage_in_bytes": "10\n",
+		}, Unlimited, known(10), unknown},
+		"v2 mounted from the container's group": {map[string]string{
+			"proc/self/cgroup":             "0::/docker/abc/sub\n",
+			"proc/self/mountinfo":          "31 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n",
+			"sys/fs/cgroup/memory.max":     "1000\n",
+			"sys/fs/cgroup/sub/memory.max": "2000\n",
+		}, known(1000), unknown, unknown},
+		"v2 grandparent tightest": {map[string]string{
+			"proc/self/cgroup":                 "0::/a/b/c\n",
+			"proc/self/mountinfo":              v2Mount,
+			"sys/fs/cgroup/a/b/c/memory.max":   "700\n",
+			"sys/fs/cgroup/a/b/memory.high":    "800\n",
+			"sys/fs/cgroup/a/b/memory.max":     "max\n",
+			"sys/fs/cgroup/a/memory.max":       "300\n",
+			"sys/fs/cgroup/a/memory.current":   "200\n",
+			"sys/fs/cgroup/a/b/memory.current": "150\n",
+		}, known(300), known(200), unknown},
 		"garbage in the limit": {map[string]string{
 			"proc/self/cgroup":         "0::/\nnonsense\n:::\n",
 			"proc/self/mountinfo":      "nonsense\n - \n" + v2Mount,
@@ -263,6 +297,25 @@ func TestReadMemoryOfThisProcess(t *testing.T) {
 		total, _ := m.SystemTotal.Get()
 		require.Greater(t, total, rss)
 	}
+}
+
+// As ReadMemStats does, which is what the figures are compared with.
+func TestReadMemoryDoesNotStopTheWorld(t *testing.T) {
+	pauses := func() (n uint64) {
+		sample := []rtmetrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+		rtmetrics.Read(sample)
+		for _, count := range sample[0].Value.Float64Histogram().Counts {
+			n += count
+		}
+		return n
+	}
+	before := pauses()
+	for range 1000 {
+		ReadMemory()
+	}
+	require.Equal(t, before, pauses())
+	runtime.ReadMemStats(new(runtime.MemStats))
+	require.Greater(t, pauses(), before, "that would show")
 }
 
 func TestPressureIsTheGreaterOfTwo(t *testing.T) {

@@ -93,7 +93,7 @@ func NewProfiles(c ProfilesConfig) (*Profiles, error) {
 type Profile struct {
 	Name   string    `json:"name"` // of the file, without directory
 	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
+	At     time.Time `json:"at"` // just after the one before it if the clock has gone back
 	Bytes  int64     `json:"bytes"`
 }
 
@@ -118,16 +118,33 @@ func (p *Profiles) Write(reason string) (Profile, error) {
 	if body.over { // pprof does not report what its writer says
 		return Profile{}, ErrProfileTooLarge
 	}
+	at, err := p.next()
+	if err != nil {
+		return Profile{}, err
+	}
 	if err := p.makeRoom(p.keep - 1); err != nil {
 		return Profile{}, err
 	}
 	reason = slug(reason)
-	at := time.Now().UTC()
 	name := profilePrefix + at.Format(profileTime) + "-" + reason + profileSuffix
 	if err := p.store(name, body.Bytes()); err != nil {
 		return Profile{}, fmt.Errorf("metrics: heap profile: %w", err)
 	}
 	return Profile{Name: name, Reason: reason, At: at, Bytes: int64(body.Len())}, nil
+}
+
+// next returns the time of the next profile: now, or after the newest there is if
+// the clock has gone back, so that it does not count as the oldest.
+func (p *Profiles) next() (time.Time, error) {
+	profiles, err := p.List()
+	if err != nil {
+		return time.Time{}, err
+	}
+	at := time.Now().UTC()
+	if len(profiles) > 0 && !at.After(profiles[0].At) {
+		at = profiles[0].At.Add(1)
+	}
+	return at, nil
 }
 
 // store writes a file as a whole or not at all. The name it has meanwhile is the

@@ -83,6 +83,24 @@ func TestProfilesKeepsTheLast(t *testing.T) {
 	require.Equal(t, names[4], list[0].Name)
 }
 
+// What was written before the clock went back leaves first all the same.
+func TestProfilesWhenTheClockGoesBack(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "heap-20990101T000000.000000000Z-future.pb.gz"), []byte("x"), 0o600))
+	p := newProfiles(t, metrics.ProfilesConfig{Dir: dir, Keep: 2})
+	var names []string
+	for _, reason := range []string{"one", "two", "three"} {
+		profile, err := p.Write(reason)
+		require.NoError(t, err)
+		names = append(names, profile.Name)
+	}
+	list, err := p.List()
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, names[2], list[0].Name)
+	require.Equal(t, names[1], list[1].Name)
+}
+
 func TestNoNameLeadsOutOfTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	inner := filepath.Join(dir, "profiles")

@@ -54,6 +54,22 @@ var families = [...]family{
 			p.sample("", s.ErrorsOther, "kind", OtherName)
 			p.sample("", s.ErrorsRetired, "kind", RetiredName)
 		}},
+	{"http_requests_other_max", "gauge", "How many of the requests of the endpoint other may be of this one, if any.",
+		func(p *promWriter, s *Snapshot) {
+			for i := range s.Endpoints {
+				if e := &s.Endpoints[i]; e.Missed > 0 {
+					p.sample("", e.Missed, "endpoint", e.Name)
+				}
+			}
+		}},
+	{"errors_other_max", "gauge", "How many of the errors of the kind other may be of this one, if any.",
+		func(p *promWriter, s *Snapshot) {
+			for i := range s.Errors {
+				if e := &s.Errors[i]; e.Missed > 0 {
+					p.sample("", e.Missed, "kind", e.Kind)
+				}
+			}
+		}},
 	{"uptime_seconds", "gauge", "Time since the recorder was made.",
 		func(p *promWriter, s *Snapshot) { p.sampleFloat("", s.Uptime.Seconds()) }},
 	memoryFamily("process_resident_memory_bytes", "Physical memory that the process occupies.",

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +81,7 @@ func (r *Recorder) newTimes() *Ring[time.Duration] {
 // UTF-8 are replaced, and both are counted; the empty endpoint is
 // [UnmatchedName]. A negative d counts as 0, and is counted.
 // For an endpoint that has a series Record takes constant time and no lock, and
-// does not allocate.
+// allocates only to spread, as a [Counter] does.
 func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 	now := r.clock.now()
 	if d < 0 {
@@ -107,11 +108,11 @@ func (r *Recorder) Record(endpoint string, status int, d time.Duration) {
 // such as "database timeout", not the text of one, which may name things that
 // are without number. It is clipped as an endpoint is; the empty kind is
 // [UnmatchedName].
-// For a kind that has a series Error takes constant time and no lock, and does
-// not allocate.
+// For a kind that has a series Error takes constant time and no lock, and
+// allocates only to spread.
 func (r *Recorder) Error(kind string) {
 	s := find(r, r.errors, kind, r.clock.now())
-	s.value.add(s.value.mine(), 0, 1)
+	s.value.add(&s.value.mine()[0], 1)
 	if s.gone.Load() {
 		late(r, r.errors, s)
 	}
@@ -173,6 +174,7 @@ func (r *Recorder) Sweep() (removed int) {
 type endpoint struct {
 	stripes
 	times *Ring[time.Duration]
+	_     [56]byte // to three lines
 }
 
 // The counters that follow those of the classes.
@@ -185,7 +187,9 @@ func (r *Recorder) newEndpoint() *endpoint { return &endpoint{times: r.newTimes(
 
 func (e *endpoint) add(status int, slow bool, d time.Duration) {
 	l := e.mine()
-	e.stripes.add(l, class(status), 1)
+	if w := &l[class(status)]; !addAlone(w, 1) {
+		e.meet(w, 1)
+	}
 	l[nanoseconds].Add(uint64(d))
 	if slow {
 		l[slowRequests].Add(1)
@@ -211,7 +215,7 @@ func (e *endpoint) counts() (c Counts) {
 		c.Requests += c.Status[class]
 	}
 	c.Slow = e.sum(slowRequests)
-	c.Duration = time.Duration(e.sum(nanoseconds))
+	c.Duration = time.Duration(e.sum(nanoseconds) & math.MaxInt64)
 	return c
 }
 

@@ -126,6 +126,67 @@ func TestRecorderTimesAreThoseOfTheSnapshot(t *testing.T) {
 	})
 }
 
+func TestRecorderDefaults(t *testing.T) {
+	var warned []metrics.Warning
+	r := newRecorder(t, metrics.RecorderConfig{OnWarn: func(w metrics.Warning) { warned = append(warned, w) }})
+	for i := range 200 {
+		r.Record(fmt.Sprint("GET /", i), 200, 2*time.Second-1)
+		r.Error(fmt.Sprint(i))
+	}
+	s := r.Snapshot()
+	require.Len(t, s.Endpoints, 51, "50 and unmatched")
+	require.Len(t, s.Errors, 100)
+	require.Equal(t, 100, s.Times.Count)
+	require.Empty(t, warned)
+	r.Record("GET /1", 200, 2*time.Second)
+	require.Len(t, warned, 1)
+	require.Equal(t, metrics.SlowRequest, warned[0].Kind)
+	for range 23 { // with the 201 others, one short of a tenth
+		r.Record("GET /1", 500, 0)
+	}
+	r.Record("GET /1", 400, 0)
+	require.Len(t, warned, 2)
+	require.Equal(t, uint64(23), warned[1].Failures)
+	require.Equal(t, uint64(224), warned[1].Requests)
+}
+
+// Each kind says how much its count may lack.
+func TestRecorderShowsTheBoundOnWhatItMissed(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{MaxErrors: 1, MaxEndpoints: 1})
+	count := func(name string) { r.Error(name); r.Record(name, 200, 0) }
+	count("first")
+	for range 3 {
+		count("second") // takes the place with the second time
+	}
+	s := r.Snapshot()
+	require.Equal(t, []metrics.ErrorKind{{Kind: "second", Count: 2, Missed: 1}}, s.Errors)
+	require.Equal(t, uint64(1), endpointOf(t, s, "second").Missed)
+	require.Equal(t, uint64(1), s.ErrorsOther)
+	for range 4 {
+		count("first")
+	}
+	s = r.Snapshot()
+	require.Equal(t, "first", s.Errors[0].Kind)
+	require.LessOrEqual(t, 5-s.Errors[0].Count-1, s.Errors[0].Missed, "one is among the retired")
+	require.LessOrEqual(t, s.Errors[0].Missed, s.ErrorsOther)
+	f := exposition(t, s)
+	require.Equal(t, float64(s.Errors[0].Missed), f["errors_other_max"].samples[0].value)
+	require.Equal(t, "first", f["http_requests_other_max"].samples[0].labels["endpoint"])
+}
+
+// 292 years of requests are soon together: a thousand at a time make them in four months.
+func TestRecorderDurationsNeverBecomeNegative(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	for i := range 7 {
+		r.Record("GET /a", 200, math.MaxInt64)
+		r.Record("GET /b", 200, math.MaxInt64/3)
+		s := r.Snapshot()
+		require.GreaterOrEqual(t, s.Total.Duration, time.Duration(0), "%d", i)
+		require.GreaterOrEqual(t, endpointOf(t, s, "GET /a").Duration, time.Duration(0))
+		exposition(t, s)
+	}
+}
+
 func TestRecorderReservedNamesGoWhereTheySay(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})
 	r.Record(metrics.OtherName, 200, 1)

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -25,9 +26,9 @@ const maxRows = 1000
 // snake_case, and its unit. A uint64 counts what has happened and becomes a
 // counter, so that Hits of sessions is sessions_hits_total. Other numbers become
 // gauges; a time.Duration is in seconds, a time.Time in seconds since 1970, or
-// unknown if it is zero, and a bool is 0 or 1. Of a slice, the field Name, a string,
-// is a label; at most 1,000 elements are shown. Fields of other types are left
-// out. Help texts are those of the documentation for the containers of this
+// unknown if it is zero, a bool is 0 or 1, and a type with a method Unit() string says
+// its unit. Of a slice, the field Name, a string, is a label; at most 1,000 elements
+// are shown. Fields of other types are left out. Help texts are those of the documentation for the containers of this
 // library, and the words of the field's name for others.
 //
 // stats is called with no lock held whenever a snapshot is taken, possibly by
@@ -103,7 +104,7 @@ func planOf(name string, t reflect.Type) plan {
 		if read == nil {
 			continue
 		}
-		p.add(name+"_"+snake(f.Name)+suffix, help(name, f.Name), counter, read)
+		p.add(name+"_"+snake(f.Name)+suffix, help(name, t, f.Name), counter, read)
 	}
 	if t.Implements(quantileType) {
 		unit := reflect.Zero(t).Interface().(quantiler).unit()
@@ -122,6 +123,10 @@ func (p *plan) add(name, help string, counter bool, read func(reflect.Value) (fl
 // reader returns how field i of a struct is read, if its type is a number's, the
 // end of the figure's name, and whether it is a counter.
 func reader(i int, t reflect.Type) (read func(reflect.Value) (float64, bool), suffix string, counter bool) {
+	unit := ""
+	if t.Kind() <= reflect.Float64 { // of a nil pointer the method may panic
+		unit = unitOf(reflect.Zero(t).Interface())
+	}
 	switch {
 	case t == durationType:
 		return func(row reflect.Value) (float64, bool) {
@@ -142,11 +147,11 @@ func reader(i int, t reflect.Type) (read func(reflect.Value) (float64, bool), su
 	case t.Kind() == reflect.Uint64:
 		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, "_total", true
 	case reflect.Uint <= t.Kind() && t.Kind() <= reflect.Uint32:
-		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, "", false
+		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, unit, false
 	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:
-		return func(row reflect.Value) (float64, bool) { return row.Field(i).Float(), true }, "", false
+		return func(row reflect.Value) (float64, bool) { return row.Field(i).Float(), true }, unit, false
 	case reflect.Int <= t.Kind() && t.Kind() <= reflect.Int64:
-		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Int()), true }, "", false
+		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Int()), true }, unit, false
 	}
 	return nil, "", false
 }
@@ -193,10 +198,13 @@ func snake(name string) string {
 	return b.String()
 }
 
-// help returns the help text of a field of a container: what the documentation of
-// this library says of a field of that name.
-func help(container, field string) string {
-	text, ok := vocabulary[field]
+// help returns the help text of a field of the statistics t of a container: what the
+// documentation of this library says of a field of that name.
+func help(container string, t reflect.Type, field string) string {
+	text, ok := vocabulary[path.Base(t.PkgPath())+"."+field]
+	if !ok {
+		text, ok = vocabulary[field]
+	}
 	if !ok {
 		text = strings.ReplaceAll(snake(field), "_", " ")
 	}

@@ -134,6 +134,77 @@ func TestRegisterOtherStructs(t *testing.T) {
 	require.Equal(t, "odd: http requests.", r.Snapshot().Values[2].Help)
 }
 
+type badUnit int64
+
+func (badUnit) Unit() string { return "no unit\n" }
+
+type pointer struct{ unit string }
+
+func (p *pointer) Unit() string { return p.unit }
+
+// Figures that are not durations say their units too.
+func TestRegisterSaysUnits(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	ring, err := metrics.NewRingOf[celsius](metrics.RingConfig{})
+	require.NoError(t, err)
+	ring.Observe(36.6)
+	require.NoError(t, metrics.Register(r, "room", ring.Snapshot))
+	bad, err := metrics.NewRingOf[badUnit](metrics.RingConfig{})
+	require.NoError(t, err)
+	require.NoError(t, metrics.Register(r, "bad", bad.Snapshot))
+	require.NoError(t, metrics.Register(r, "other", func() struct {
+		Heat celsius
+		P    *pointer
+	} {
+		return struct {
+			Heat celsius
+			P    *pointer
+		}{Heat: 20}
+	}))
+	f := exposition(t, r.Snapshot())
+	for _, name := range []string{"room_min_celsius", "room_max_celsius", "room_mean_celsius", "room_p99_celsius"} {
+		require.NotNil(t, f[name], name)
+		require.InEpsilon(t, 36.6, f[name].samples[0].value, 1e-6)
+	}
+	require.InDelta(t, 20, f["other_heat_celsius"].samples[0].value, 0)
+	require.NotNil(t, f["bad_p50"])
+	require.Contains(t, r.Var().String(), `"room_p50_celsius":36.59999`)
+}
+
+// What a container of this library counts is explained, not spelt out from its name.
+func TestVocabularyHasEachField(t *testing.T) {
+	r := newRecorder(t, metrics.RecorderConfig{})
+	require.NoError(t, metrics.Register(r, "cache", func() (s cache.Stats) { return }))
+	require.NoError(t, metrics.Register(r, "tracker", func() (s ratelimit.Stats) { return }))
+	require.NoError(t, metrics.Register(r, "jobs", func() []sweep.JobStats { return make([]sweep.JobStats, 1) }))
+	require.NoError(t, metrics.Register(r, "watch", func() (s metrics.WatchState) { return }))
+	require.NoError(t, metrics.Register(r, "growth", func() (s metrics.Growth) { return }))
+	require.NoError(t, metrics.Register(r, "ring", func() (s metrics.RingSnapshot[time.Duration]) { return }))
+	var spelt []string
+	for _, v := range r.Snapshot().Values {
+		container, words, _ := strings.Cut(v.Help, ": ")
+		name := strings.TrimPrefix(v.Name, container+"_")
+		for _, suffix := range []string{"_total", "_seconds", "_timestamp"} {
+			name = strings.TrimSuffix(name, suffix)
+		}
+		if strings.ReplaceAll(name, "_", " ")+"." == words {
+			spelt = append(spelt, v.Name)
+		}
+	}
+	require.Empty(t, spelt)
+	require.Contains(t, helpOf(r, "tracker_observed_total"), "a network reached a limit")
+	require.Contains(t, helpOf(r, "ring_observed_total"), "observations made")
+}
+
+func helpOf(r *metrics.Recorder, name string) string {
+	for _, v := range r.Snapshot().Values {
+		if v.Name == name {
+			return v.Help
+		}
+	}
+	return ""
+}
+
 func TestRegisterBoundsRows(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})
 	type job struct {

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -97,6 +98,8 @@ func TestRingAtTheExtremes(t *testing.T) {
 
 type celsius float64
 
+func (celsius) Unit() string { return "celsius" }
+
 func TestRingOfOtherFigures(t *testing.T) {
 	r, err := metrics.NewRingOf[celsius](metrics.RingConfig{})
 	require.NoError(t, err)
@@ -118,7 +121,7 @@ func TestRingOfOtherFigures(t *testing.T) {
 	b, err := s.MarshalJSON()
 	require.NoError(t, err)
 	require.True(t, json.Valid(b))
-	require.Contains(t, string(b), `"min":0,`)
+	require.Contains(t, string(b), `"min_celsius":0,`)
 	require.Contains(t, string(b), `"too_few":["p50","p90","p95","p99"],"dropped":4}`)
 }
 
@@ -209,7 +212,13 @@ func TestRingSnapshotDoesNotChange(t *testing.T) {
 // Writers write values that only they may write, at their own pace; a snapshot
 // must hold nothing else, and nothing that is long gone.
 func TestRingUnderConcurrentWriters(t *testing.T) {
-	const writers, each, size = 8, 5000, 64
+	for _, size := range []int{10, 100, 1000} {
+		t.Run(fmt.Sprint("size=", size), func(t *testing.T) { testConcurrentWriters(t, size) })
+	}
+}
+
+func testConcurrentWriters(t *testing.T, size int) {
+	const writers, each = 8, 5000
 	r := newRing(t, metrics.RingConfig{Size: size, MaxAge: time.Hour, CacheFor: time.Nanosecond})
 	var wg sync.WaitGroup
 	for w := range writers {

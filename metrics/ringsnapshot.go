@@ -29,14 +29,14 @@ type RingSnapshot[T Number] struct {
 func (r *Ring[T]) Snapshot() RingSnapshot[T] { return r.snapshot(r.clock.precise()) }
 
 func (r *Ring[T]) snapshot(at time.Duration) RingSnapshot[T] {
-	last := r.next.Load()
-	s := RingSnapshot[T]{Observed: last, Dropped: r.dropped.Load()}
+	last := r.places.end()
+	s := RingSnapshot[T]{Observed: r.places.taken(), Dropped: r.dropped.Load()}
 	n := min(uint64(r.config.Size), last)
 	s.codes = make([]uint64, 0, n)
 	now := int64(at) >> r.shift
 	oldest, sum := int64(0), 0.0
 	for i := last - n; i < last; i++ {
-		place := r.at(i + 1)
+		place := r.at(i)
 		w := word(place.Load())
 		if w == 0 {
 			continue // its writer is at work, or it was too old

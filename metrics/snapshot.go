@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -16,7 +17,7 @@ type Counts struct {
 	Requests uint64          // all of them: the sum of Status
 	Status   [Classes]uint64 // by class of status: Status[2] is how many had a 2xx
 	Slow     uint64          // that took RecorderConfig.SlowAfter or longer
-	Duration time.Duration   // taken by all of them together
+	Duration time.Duration   // taken by all of them together; after 292 years it begins anew
 }
 
 func (c *Counts) merge(d Counts) {
@@ -25,7 +26,7 @@ func (c *Counts) merge(d Counts) {
 		c.Status[i] += d.Status[i]
 	}
 	c.Slow += d.Slow
-	c.Duration += d.Duration
+	c.Duration = (c.Duration + d.Duration) & math.MaxInt64
 }
 
 // class returns the class of a status, 0 if it is none.
@@ -39,15 +40,17 @@ func class(status int) int {
 // Endpoint is what a [Recorder] knows of one endpoint.
 type Endpoint struct {
 	Name   string
-	Pinned bool // always has a series
-	Counts      // since it got its series
+	Pinned bool   // always has a series
+	Counts        // since it got its series
+	Missed uint64 // at most so many of the requests of Snapshot.Other are of this endpoint
 	Times  RingSnapshot[time.Duration]
 }
 
 // ErrorKind is what a [Recorder] knows of one kind of error.
 type ErrorKind struct {
-	Kind  string
-	Count uint64 // since it got its series
+	Kind   string
+	Count  uint64 // since it got its series
+	Missed uint64 // at most so many of Snapshot.ErrorsOther are of this kind
 }
 
 // Snapshot is what a [Recorder] knew at one moment. It does not change any more.
@@ -143,7 +146,7 @@ func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], source
 		case r.endpoints.retired:
 			s.Retired = counts
 		default:
-			s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned(), Counts: counts})
+			s.Endpoints = append(s.Endpoints, Endpoint{Name: e.name, Pinned: e.pinned(), Counts: counts, Missed: e.missed})
 			rings = append(rings, e.value.times)
 		}
 	}
@@ -157,7 +160,7 @@ func (r *Recorder) copyCounts(s *Snapshot) (rings []*Ring[time.Duration], source
 		case r.errors.retired:
 			s.ErrorsRetired = n
 		default:
-			s.Errors = append(s.Errors, ErrorKind{Kind: e.name, Count: n})
+			s.Errors = append(s.Errors, ErrorKind{Kind: e.name, Count: n, Missed: e.missed})
 		}
 	}
 	recent := r.recent.sum(now)

@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"runtime"
 	"sync/atomic"
-	"unsafe"
 )
 
 // A line is eight counters that fill a cache line.
@@ -21,53 +20,54 @@ const (
 
 // stripes are eight counters that are as cheap as an atomic word each while one
 // goroutine writes at a time. When writers meet they are spread over more and
-// more lines, up to four for each processor, so that they seldom meet again: the
-// idea of Doug Lea's LongAdder. A counter's value is the sum over all lines.
+// more lines, up to four for each processor, and those who go on to meet are spread
+// anew, so that they seldom meet again: the idea of Doug Lea's LongAdder. A counter's value is the sum over all lines.
 // The zero value is ready.
 type stripes struct {
 	first line
-	more  atomic.Pointer[[]*line] // nil at first; a power of two of lines, the first among them
+	more  atomic.Pointer[spread[line]] // nil at first; the first line is among them
 	met   atomic.Uint32
+	_     [52]byte // to two lines, so that who reads more does not wait for who writes first
 }
 
-// mine returns the line that the calling goroutine should write: the one that
-// the address of its stack chooses, so that it is the same each time.
+// mine returns the line that the calling goroutine should write.
 func (s *stripes) mine() *line {
-	more := s.more.Load()
-	if more == nil {
-		return &s.first
+	if more := s.more.Load(); more != nil {
+		return more.mine()
 	}
-	var here byte
-	hash := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9e3779b97f4a7c15 >> 32
-	return (*more)[hash&uint64(len(*more)-1)]
+	return &s.first
 }
 
-// add adds n to counter i of a line that mine returned.
-func (s *stripes) add(l *line, i int, n uint64) {
-	w := &l[i]
-	if v := w.Load(); !w.CompareAndSwap(v, v+n) {
-		w.Add(n)
-		if s.met.Add(1)%meetings == 0 {
-			s.grow()
-		}
+// add adds n to a counter of a line that mine returned.
+func (s *stripes) add(w *atomic.Uint64, n uint64) {
+	if !addAlone(w, n) {
+		s.meet(w, n)
 	}
 }
 
-// grow doubles the lines, if there may be more of them.
+// addAlone adds n and reports true unless another writes at the same time. Where it is
+// often called, it is so in place of add, which is too long to be inlined.
+func addAlone(w *atomic.Uint64, n uint64) bool {
+	v := w.Load()
+	return w.CompareAndSwap(v, v+n)
+}
+
+// meet is add for one who has met another writer.
+func (s *stripes) meet(w *atomic.Uint64, n uint64) {
+	w.Add(n)
+	if s.met.Add(1)%meetings == 0 {
+		s.grow()
+	}
+}
+
+// grow spreads the writers anew.
 func (s *stripes) grow() {
 	old := s.more.Load()
-	lines := []*line{&s.first}
-	if old != nil {
-		lines = *old
-	}
-	if len(lines) >= mostStripes() {
+	if old == nil {
+		s.more.CompareAndSwap(nil, unspread(&s.first).grown(mostStripes()))
 		return
 	}
-	grown := make([]*line, 2*len(lines))
-	for i := copy(grown, lines); i < len(grown); i++ {
-		grown[i] = new(line)
-	}
-	s.more.CompareAndSwap(old, &grown) // if another has grown them, that will do
+	s.more.CompareAndSwap(old, old.grown(mostStripes())) // if another has done it, that will do
 }
 
 // mostStripes is how many lines there may be: four for each processor, as a power
@@ -81,7 +81,7 @@ func (s *stripes) sum(i int) uint64 {
 		return s.first[i].Load()
 	}
 	var sum uint64
-	for _, l := range *more {
+	for _, l := range more.of {
 		sum += l[i].Load()
 	}
 	return sum
@@ -95,7 +95,7 @@ func (s *stripes) take(i int) uint64 {
 		return s.first[i].Swap(0)
 	}
 	var sum uint64
-	for _, l := range *more {
+	for _, l := range more.of {
 		sum += l[i].Swap(0)
 	}
 	return sum

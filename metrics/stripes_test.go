@@ -10,7 +10,7 @@ import (
 
 func (s *stripes) lines() int {
 	if more := s.more.Load(); more != nil {
-		return len(*more)
+		return len(more.of)
 	}
 	return 1
 }
@@ -19,7 +19,7 @@ func (s *stripes) lines() int {
 func TestStripesGrowWhenWritersMeet(t *testing.T) {
 	var s stripes
 	for range 10_000 {
-		s.add(s.mine(), 3, 1)
+		s.add(&s.mine()[3], 1)
 	}
 	require.Equal(t, 1, s.lines(), "one writer needs one line")
 
@@ -27,7 +27,7 @@ func TestStripesGrowWhenWritersMeet(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				s.add(s.mine(), 3, 1)
+				s.add(&s.mine()[3], 1)
 				s.grow()
 			}
 		})
@@ -35,7 +35,7 @@ func TestStripesGrowWhenWritersMeet(t *testing.T) {
 	wg.Wait()
 	require.LessOrEqual(t, s.lines(), maxStripes)
 	require.GreaterOrEqual(t, s.lines(), min(4*runtime.NumCPU(), maxStripes))
-	require.Same(t, &s.first, (*s.more.Load())[0])
+	require.Same(t, &s.first, s.more.Load().of[0])
 	require.Equal(t, uint64(18_000), s.sum(3))
 	require.Zero(t, s.sum(2))
 	require.Equal(t, uint64(18_000), s.take(3))
@@ -51,7 +51,7 @@ func TestStripesTakeLosesNothing(t *testing.T) {
 	for range writers {
 		wg.Go(func() {
 			for range each {
-				s.add(s.mine(), 0, 1)
+				s.add(&s.mine()[0], 1)
 			}
 		})
 	}

@@ -61,6 +61,7 @@ type series[T cell[T]] struct {
 	used   atomic.Int64 // when it was last used, in usedUnits
 	gone   atomic.Bool  // retired: what is counted here is seen by nobody
 
+	missed  uint64 // at most so much was counted for the name in that of all others
 	heat    uint64 // counts until the last cooling, halved every halfLife
 	counted uint64 // the value's count at the last cooling
 }
@@ -131,7 +132,7 @@ func (t *table[T]) admit(name string, n uint64, now time.Duration) *series[T] {
 		return s // since the caller looked
 	}
 	t.cool(now)
-	var heat uint64
+	var heat, offered uint64
 	if !t.fits(name, nil) {
 		var again bool
 		heat, again = t.waiting.offer(name, n)
@@ -147,12 +148,13 @@ func (t *table[T]) admit(name string, n uint64, now time.Duration) *series[T] {
 			return t.other
 		}
 		t.remove(coldest)
-		heat -= n // will be counted
+		heat -= min(heat, n) // will be counted
+		offered = n
 	}
-	t.waiting.remove(name)
+	missed := t.waiting.remove(name) - offered
 	name = strings.Clone(name) // the caller's may be part of something large
 	t.admissions++
-	s := &series[T]{name: name, number: t.admissions, heat: heat, value: t.config.newValue()}
+	s := &series[T]{name: name, number: t.admissions, missed: missed, heat: heat, value: t.config.newValue()}
 	s.used.Store(int64(now / usedUnit))
 	t.index.put(name, s)
 	t.bytes += t.seriesBytes(name)
@@ -164,7 +166,7 @@ func (t *table[T]) admit(name string, n uint64, now time.Duration) *series[T] {
 func (s *series[T]) pinned() bool { return s.number == 0 }
 
 // temperature is the heat by now.
-func (s *series[T]) temperature() uint64 { return s.heat + s.value.count() - s.counted }
+func (s *series[T]) temperature() uint64 { return add(s.heat, s.value.count()-s.counted) }
 
 // coldest returns the dynamic series with the least heat, of those the one
 // unused for longest, of those the oldest, or nil if there is none.
@@ -195,7 +197,7 @@ func (t *table[T]) cool(now time.Duration) {
 	t.halved += times * halfLife
 	for s := range t.index.all() {
 		n := s.value.count()
-		s.heat, s.counted = (s.heat+n-s.counted)>>uint(times), n
+		s.heat, s.counted = add(s.heat, n-s.counted)>>uint(times), n
 	}
 	t.coolest >>= uint(times)
 	t.waiting.halve(uint(times))
@@ -218,6 +220,7 @@ func (t *table[T]) remove(s *series[T]) {
 	t.bytes -= t.seriesBytes(s.name)
 	t.dynamic--
 	t.retirements++
+	t.waiting.left(s.missed)
 	s.gone.Store(true)
 	s.value.moveTo(t.retired.value)
 }

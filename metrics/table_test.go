@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -165,7 +167,7 @@ func FuzzTable(f *testing.F) {
 		table := newCountTable(int(maxDynamic%8), 200*int64(maxDynamic), "p", "q")
 		var now time.Duration
 		var late []*series[*errorKind]
-		uses := 0
+		uses, other := 0, map[string]uint64{}
 		for _, op := range ops {
 			switch {
 			case op == 0xff:
@@ -174,7 +176,9 @@ func FuzzTable(f *testing.F) {
 				now += time.Duration(op) * time.Second
 			default:
 				uses++
-				table.use(string(rune(op)), now)
+				if !table.use(string(rune(op)), now) {
+					other[string(rune(op))]++
+				}
 				if s := table.find(string(rune(op)), now); s != nil && op%3 == 0 {
 					late = append(late, s)
 				}
@@ -196,6 +200,15 @@ func FuzzTable(f *testing.F) {
 		for _, name := range []string{"p", "q", OtherName, RetiredName} {
 			require.True(t, table.has(name))
 		}
+		for name, n := range other {
+			most := table.waiting.most
+			if e := table.waiting.byName[name]; e != nil {
+				most = e.most
+			} else if s := table.find(name, now); s != nil {
+				most = s.missed
+			}
+			require.LessOrEqual(t, n, most, "the bound of Space-Saving holds for %q", name)
+		}
 	})
 }
 
@@ -214,6 +227,26 @@ func TestCandidatesKeepWhatIsFrequent(t *testing.T) {
 	require.NotNil(t, e)
 	require.LessOrEqual(t, e.count-e.inherited, uint64(seen), "never certain of more than there was")
 	require.GreaterOrEqual(t, e.count, uint64(seen), "never less in all")
+}
+
+// Nobody makes a count fall by adding so much that it begins anew.
+func TestCandidatesOfEnormousAmounts(t *testing.T) {
+	c := newCandidates(3)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		certain, _ := c.offer(fmt.Sprint(random.IntN(5)), math.MaxUint64>>random.IntN(64))
+		require.Positive(t, certain|1)
+		c.checkInvariants(t)
+		if random.IntN(50) == 0 {
+			c.halve(uint(random.IntN(3)))
+			c.checkInvariants(t)
+		}
+	}
+	table := newCountTable(1, 0)
+	for _, name := range []string{"a", "b", "a", "b", "b", "c", "c"} {
+		table.admit(name, math.MaxUint64, 0).value.first[0].Add(math.MaxUint64)
+		table.checkInvariants(t)
+	}
 }
 
 func FuzzClip(f *testing.F) {

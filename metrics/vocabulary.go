@@ -1,7 +1,7 @@
 package metrics
 
 // vocabulary says what the fields of the statistics of this library's containers
-// mean. A word means the same in all of them.
+// mean. A word means the same in all of them, unless it is there with its package too.
 var vocabulary = map[string]string{
 	// All of them.
 	"Bytes":    "memory taken, in bytes",
@@ -23,6 +23,14 @@ var vocabulary = map[string]string{
 	"LoadErrors":    "loads that failed",
 	"Loading":       "loads under way",
 	"Waiting":       "callers that wait for a load",
+	"Refreshes":     "loads begun with nobody waiting",
+	"Queued":        "loads that wait for their turn",
+	"StaleHits":     "hits that returned an expired value while it was loaded anew",
+	"StaleOnError":  "reads that returned an expired value because a load failed",
+	"NegativeHits":  "reads that returned an error that was remembered",
+	"LoadP50":       "time that half of the loads did not exceed, in seconds",
+	"LoadP90":       "time that nine of ten loads did not exceed, in seconds",
+	"LoadP99":       "time that 99 of 100 loads did not exceed, in seconds",
 	"Entries":       "entries held",
 	"MaxEntries":    "bound on the entries, 0 if there is none",
 
@@ -38,6 +46,21 @@ var vocabulary = map[string]string{
 	"DeniedBusy":      "attempts refused because others of the source are open",
 	"DeniedSaturated": "attempts refused because the source may have had all it is allowed",
 	"EvictedLocked":   "sources that left the table at the bound while locked out",
+	"EvictedLive":     "sources that left the table at the bound with charges in the window, or locked out",
+	"DeniedLong":      "attempts refused because of the long window",
+	"DeniedPrefix":    "attempts refused because of the network of the source",
+	"DeniedAccount":   "attempts refused because of the account",
+	"DeniedList":      "attempts refused because the source is on the list of those denied",
+	"Exempt":          "attempts let in because the source is on the list of those allowed",
+	"Known":           "attempts let in that of others would have been refused",
+	"Repeated":        "failures not counted because the same secret had failed before",
+	"ProxyFailures":   "lock-outs that a proxy was spared",
+	"ForgottenProxy":  "requests of a peer that looks like a proxy and is not configured as one",
+	"Saturation":      "share of the sources outside of the table that would be refused for what others did",
+	"JournalErrors":   "writes to the journal that failed",
+	"EventsDropped":   "events dropped because nobody received them",
+
+	"ratelimit.Observed": "how often a network reached a limit that is only observed",
 
 	// sweep.JobStats
 	"Interval":      "time between two runs, in seconds",

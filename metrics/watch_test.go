@@ -148,6 +148,63 @@ func TestWatchSurvivesItsCallbacks(t *testing.T) {
 	require.Equal(t, uint64(1), w.State().Unknown)
 }
 
+// Whatever is read, and whenever: one event for each change, which begins where the last
+// one ended and has the memory that caused it, and none for what cannot be told.
+func FuzzWatch(f *testing.F) {
+	f.Add([]byte("P\x00\x01_\x00\x01U\xff\x01\x00\xff\x01"))
+	f.Add([]byte{80, 200, 1, 95, 0, 2, 10, 255, 0, 10, 255, 3, 200, 1, 1, 0, 255, 1})
+	f.Fuzz(func(t *testing.T, readings []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			var memory metrics.Memory
+			var events []metrics.Event
+			grown := 0
+			w, err := metrics.NewWatch(metrics.WatchConfig{
+				GrowthWindow: time.Hour, Read: func() metrics.Memory { return memory },
+				OnChange: func(e metrics.Event) { events = append(events, e) },
+				OnGrowth: func(metrics.Growth) { grown++ },
+			})
+			require.NoError(t, err)
+			suspected := false
+			for ; len(readings) >= 3; readings = readings[3:] {
+				time.Sleep(time.Duration(readings[1]) * time.Second)
+				memory = metrics.Memory{CgroupUsage: metrics.BytesOf(int64(int8(readings[0]))), CgroupLimit: metrics.BytesOf(100)}
+				switch readings[2] % 8 {
+				case 0:
+					memory.CgroupLimit = metrics.Bytes{}
+				case 1:
+					memory.CgroupLimit = metrics.Unlimited
+				case 2:
+					memory.CgroupLimit = metrics.BytesOf(0)
+				case 3:
+					memory = metrics.Memory{RSS: metrics.BytesOf(math.MaxInt64), SystemTotal: metrics.BytesOf(math.MaxInt64), CgroupCache: metrics.BytesOf(math.MinInt64)}
+				case 4:
+					memory.GoLive, memory.GoRuntime, memory.GoLimit = metrics.BytesOf(math.MaxInt64/2), metrics.BytesOf(1), metrics.BytesOf(math.MaxInt64)
+				}
+				before, had, tells := w.Level(), len(events), grown
+				require.Zero(t, w.Sweep())
+				share, known := memory.Pressure()
+				switch {
+				case w.Level() != before:
+					require.Len(t, events, had+1)
+					e := events[had]
+					require.Equal(t, []metrics.Level{before, w.Level()}, []metrics.Level{e.From, e.To})
+					require.Equal(t, memory, e.Memory)
+					require.Equal(t, share, e.Share) //nolint:testifylint // the very same
+					require.True(t, known)
+				default:
+					require.Len(t, events, had)
+				}
+				require.LessOrEqual(t, grown-tells, 1)
+				require.Equal(t, grown > tells, w.Growth().Suspected != suspected)
+				suspected = w.Growth().Suspected
+				require.Equal(t, uint64(len(events)), w.State().Changes)
+				require.False(t, math.IsNaN(w.State().Share))
+				require.NotEmpty(t, w.Growth().String())
+			}
+		})
+	})
+}
+
 func TestWatchReadsThisProcessByDefault(t *testing.T) {
 	w, err := metrics.NewWatch(metrics.WatchConfig{Limit: 1 << 50})
 	require.NoError(t, err)

@@ -6,7 +6,8 @@ import (
 )
 
 // A Number is what a [Ring] can hold: durations, and other figures of either
-// kind, best as a type that says their unit.
+// kind, best as a type that says their unit: if it has a method Unit() string, names of
+// figures end in what that returns, as seconds for durations.
 type Number interface{ ~int64 | ~float64 }
 
 // A word is one observation in 64 bits, so that one store writes it and no reader

@@ -39,7 +39,7 @@ var odd = []string{
 func newRecorder(t *testing.T) *metrics.Recorder {
 	t.Helper()
 	r, err := metrics.NewRecorder(metrics.RecorderConfig{
-		Routes: []string{"GET /", "POST /login"}, MaxEndpoints: len(odd) - 2, MaxErrors: len(odd) - 2, OnWarn: func(metrics.Warning) {},
+		Routes: []string{"GET /", "POST /login"}, MaxEndpoints: len(odd) - 2, MaxErrors: len(odd) - 4, OnWarn: func(metrics.Warning) {},
 	})
 	require.NoError(t, err)
 	for i, name := range odd {
@@ -72,9 +72,12 @@ func newRecorder(t *testing.T) *metrics.Recorder {
 	require.NoError(t, err)
 	sizes, err := metrics.NewRingOf[float64](metrics.RingConfig{})
 	require.NoError(t, err)
+	room, err := metrics.NewRingOf[celsius](metrics.RingConfig{})
+	require.NoError(t, err)
 	for i := range 100 {
 		times.Observe(time.Duration(i+1) * time.Millisecond)
 		sizes.Observe(1e300 / float64(i+1))
+		room.Observe(celsius(i))
 	}
 	watch, err := metrics.NewWatch(metrics.WatchConfig{Limit: 1 << 50})
 	require.NoError(t, err)
@@ -96,6 +99,8 @@ func newRecorder(t *testing.T) *metrics.Recorder {
 	require.NoError(t, metrics.Register(r, "query_times", times.Snapshot))
 	require.NoError(t, metrics.Register(r, "empty_times", empty.Snapshot))
 	require.NoError(t, metrics.Register(r, "sizes", sizes.Snapshot))
+	require.NoError(t, metrics.Register(r, "room", room.Snapshot))
+	require.NoError(t, metrics.Register(r, "memory_growth", watch.Growth))
 	require.NoError(t, metrics.Register(r, "memory_watch", watch.State))
 	require.NoError(t, r.AddFamily(calls))
 	require.NoError(t, r.Gauge("temperature_celsius", "Degrees, \\ and\nmore.", func() float64 { return -1.5e-300 }))
@@ -103,6 +108,11 @@ func newRecorder(t *testing.T) *metrics.Recorder {
 	require.NoError(t, r.Counter("ticks_total", "Ticks.", func() float64 { return 1 << 53 }))
 	return r
 }
+
+// celsius is a figure that says its unit.
+type celsius float64
+
+func (celsius) Unit() string { return "celsius" }
 
 // series returns the name of a series with its labels in order.
 func series(name string, pairs ...string) string {
@@ -128,6 +138,9 @@ func all(s metrics.Snapshot) map[string]float64 {
 	quantiles := map[string]float64{"0.5": 0.5, "0.9": 0.9, "0.95": 0.95, "0.99": 0.99}
 	for _, e := range s.Endpoints {
 		counts(e.Name, e.Counts)
+		if e.Missed > 0 {
+			want[series("http_requests_other_max", "endpoint", e.Name)] = float64(e.Missed)
+		}
 		for name, q := range quantiles {
 			if e.Times.Count > 0 {
 				want[series("http_request_duration_seconds", "endpoint", e.Name, "quantile", name)] = e.Times.Quantile(q).Seconds()
@@ -141,6 +154,9 @@ func all(s metrics.Snapshot) map[string]float64 {
 	}
 	for _, e := range s.Errors {
 		want[series("errors_total", "kind", e.Kind)] = float64(e.Count)
+		if e.Missed > 0 {
+			want[series("errors_other_max", "kind", e.Kind)] = float64(e.Missed)
+		}
 	}
 	want[series("errors_total", "kind", metrics.OtherName)] = float64(s.ErrorsOther)
 	want[series("errors_total", "kind", metrics.RetiredName)] = float64(s.ErrorsRetired)
@@ -234,7 +250,7 @@ func TestTextHasNothingForPromlintToSay(t *testing.T) {
 	require.NoError(t, err)
 	for _, p := range problems {
 		// The figures of a ring have a gauge of how many observations it holds, which falls: it is no part of a summary.
-		if !slices.Contains([]string{"query_times_count", "empty_times_count", "sizes_count"}, p.Metric) || !strings.Contains(p.Text, `"_count" suffix`) {
+		if !slices.Contains([]string{"query_times_count", "empty_times_count", "sizes_count", "room_count"}, p.Metric) || !strings.Contains(p.Text, `"_count" suffix`) {
 			require.Fail(t, p.Metric, p.Text)
 		}
 	}
