@@ -31,10 +31,11 @@ import "unsafe"
 type policy struct {
 	small, main queue
 
-	share  float64 // of all cost, for small to hold
-	gate   float64
-	peak   int64 // highest cost so far; a cache that exceeds it is filling up
+	share  float32 // of all cost, for small to hold
+	moved  float32 // how far ghosts have moved share in this tick
+	gate   float32
 	misses int32 // since the last tick
+	peak   int64 // highest cost so far; a cache that exceeds it is filling up
 	tick   uint16
 	ghosts ghosts
 
@@ -57,6 +58,7 @@ const (
 	minShare     = 0.01   //
 	maxShare     = 0.9    // main must be there to say that small is too long
 	shareStep    = 0.01   // per ghost that returned at once
+	shareReach   = 0.05   // the most that these move it in one tick
 	shareDrift   = 0.0001 // per eviction from small: it shrinks unless ghosts widen it
 	openGate     = 0.75   // less than 1: a loop's ghosts and victims are equally old
 	gateStep     = 0.02   // per outcome of an admission
@@ -193,7 +195,7 @@ func (p *policy) move(moved []uint32, n int, slots headers, costs []uint32) {
 func (p *policy) miss() {
 	live := p.live() + 1
 	if p.misses++; int(p.misses)*ticksPerTurn >= live {
-		p.misses = 0
+		p.misses, p.moved = 0, 0
 		p.tick++
 	}
 	p.ghosts.expire(p.tick, live)
@@ -203,20 +205,26 @@ func (p *policy) miss() {
 // where every cost is one a newcomer is not the next to go, unless the one before it
 // was hit and it was not.
 func (p *policy) target(total int64) int64 {
-	return max(2, int64(p.share*float64(total)))
+	return max(2, int64(float64(p.share)*float64(total)))
 }
 
 // moveBorder gives room to the queue that an entry left just before it was wanted.
 // Main gets it back twice as fast as it loses it.
+//
+// What returns in one burst says less than what goes on returning: where a scan turns
+// round, all that small lost of late comes back at once, and is not wanted again until the next turn. So
+// the border moves no further than shareReach in a tick.
 func (p *policy) moveBorder(toMain bool) {
+	by := float32(shareStep)
 	if toMain {
-		p.share = max(minShare, p.share-2*shareStep)
-	} else {
-		p.share = min(maxShare, p.share+shareStep)
+		by *= -2
 	}
+	moved := min(shareReach, max(-shareReach, p.moved+by))
+	p.share = min(maxShare, max(minShare, p.share+moved-p.moved))
+	p.moved = moved
 }
 
-func (p *policy) moveGate(by float64) {
+func (p *policy) moveGate(by float32) {
 	p.gate = min(openGate, max(0, p.gate+by))
 }
 
@@ -232,7 +240,7 @@ func (p *policy) admit(age uint16, cost int64) bool {
 		if v == none {
 			return true
 		}
-		if float64(age)*float64(cost) <= p.gate*float64(p.idle(v))*float64(p.weight(v)) {
+		if float64(age)*float64(cost) <= float64(p.gate)*float64(p.idle(v))*float64(p.weight(v)) {
 			return true
 		}
 		p.moveGate(gateDrift)

@@ -5,6 +5,8 @@ import (
 	"math/rand"
 	"testing"
 	"unsafe"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A bench is a policy over slots that hold nothing but their headers.
@@ -172,6 +174,46 @@ func TestPolicyBoundedSweep(t *testing.T) {
 		b.setHits(i, 0)
 	}
 }
+
+// A scan that goes to and fro over twice what fits hits two times of five. Each turn brings back what small lost
+// of late, and the border must not follow: with each step taken it would be one time of four.
+func TestToAndFro(t *testing.T) {
+	for _, n := range []int{500, 5000} {
+		c, err := New(Config[int, int]{MaxEntries: n})
+		require.NoError(t, err)
+		for pass := range 20 {
+			for i := range 2 * n {
+				if pass%2 == 1 {
+					i = 2*n - 1 - i
+				}
+				if _, ok := c.Get(i); !ok {
+					c.Set(i, i)
+				}
+			}
+		}
+		require.Greater(t, c.Stats().HitRatio(), 0.39, "of %d", n)
+	}
+}
+
+// A cache whose keys are all replaced by others has these before it was turned over once.
+func TestChangedKeySet(t *testing.T) {
+	const n = 5000
+	c, err := New(Config[int, int]{MaxEntries: n})
+	require.NoError(t, err)
+	r := rand.New(rand.NewSource(1))
+	for phase := range 8 {
+		before := c.Stats()
+		for range 10 * n {
+			k := phase*n + r.Intn(n*9/10)
+			if _, ok := c.Get(k); !ok {
+				c.Set(k, k)
+			}
+		}
+		after := c.Stats()
+		require.Less(t, after.Misses-before.Misses, uint64(2*n), "phase %d", phase)
+	}
+}
+
 
 func TestPolicyAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(10_000, steady(1000)); n != 0 {
