@@ -214,7 +214,6 @@ func TestChangedKeySet(t *testing.T) {
 	}
 }
 
-
 func TestPolicyAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(10_000, steady(1000)); n != 0 {
 		t.Fatalf("%v allocations", n)
