@@ -31,9 +31,15 @@ func (e *events) next(name string) (data string, ok bool) {
 		if strings.TrimSpace(line) != "event: "+name {
 			continue
 		}
-		data, err := e.lines.ReadString('\n')
-		require.NoError(e.t, err)
-		return strings.TrimPrefix(data, "data: "), true
+		for {
+			line, err := e.lines.ReadString('\n')
+			require.NoError(e.t, err)
+			part, more := strings.CutPrefix(line, "data: ")
+			if !more {
+				return data, true
+			}
+			data += part
+		}
 	}
 }
 
@@ -63,12 +69,16 @@ func TestFiguresComeAsTheyAre(t *testing.T) {
 	data, ok := e.next("samples")
 	require.True(t, ok)
 	require.NotEmpty(t, decode[[]monitor.Sample](t, data))
-	data, ok = e.next("state")
+	report, ok := e.next("report")
 	require.True(t, ok)
-	state := decode[monitor.LiveState](t, data)
-	require.Equal(t, monitor.Healthy, state.Status)
-	require.Equal(t, "sqlite", state.Database.Kind)
-	require.NotEmpty(t, state.Jobs)
+	_, page := v.get("/admin")
+	for _, part := range []string{"now", "janitor", "alerts", "traffic"} {
+		tag := `<section id="` + part + `" data-live`
+		require.Contains(t, report, tag)
+		require.Contains(t, page, tag, "so that it can be replaced")
+	}
+	require.Contains(t, report, "sqlite")
+	require.NotContains(t, report, "<script")
 	data, ok = e.next("sample")
 	require.True(t, ok)
 	require.NotNil(t, decode[monitor.Sample](t, data).RSS)
@@ -98,6 +108,9 @@ func TestSweepAndHeapProfile(t *testing.T) {
 	requireFields(t, body, "removed number")
 	response, _ := v.post("/admin/sweep", nil)
 	require.Equal(t, "/admin", response.Request.URL.Path, "without a script")
+	response, body = v.post("/admin/profiles", nil)
+	require.Equal(t, "/admin", response.Request.URL.Path)
+	require.Contains(t, body, "A heap profile of")
 
 	_, body = v.json(http.MethodPost, "/admin/profiles")
 	requireFields(t, body, "name string\nreason string\nbytes number")

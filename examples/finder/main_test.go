@@ -46,9 +46,14 @@ type visitor struct {
 
 // start runs the finder on a free port with a new database until the test ends.
 func start(t *testing.T) *visitor {
+	return startWith(t, filepath.Join(t.TempDir(), "finder.db"))
+}
+
+// startWith is start with the database of that path.
+func startWith(t *testing.T, database string) *visitor {
 	t.Setenv("PORT", "0")
 	t.Setenv("ADDR", "127.0.0.1")
-	t.Setenv("FINDER_DATABASE", filepath.Join(t.TempDir(), "finder.db"))
+	t.Setenv("FINDER_DATABASE", database)
 	t.Setenv("ADMIN_PASSWORD", password)
 	t.Setenv("PROFILES_DIR", t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())

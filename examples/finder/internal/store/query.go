@@ -138,9 +138,11 @@ func scanSubmissions(rows *sql.Rows) (subs []Submission, err error) {
 
 // Analytics are submissions, counted. A submission counts once for each of its answers and suggestions.
 type Analytics struct {
-	Total                                   int
-	ByDay                                   []Day   // from the first day with a submission to the last, in order
-	ByMinistry, ByAge, ByGender, ByInterest []Count // the most frequent first
+	Total                    int
+	ByDay                    []Day   // from the first day with a submission to the last, in order
+	ByMinistry               []Count // the most frequent first, as of the answers
+	ByAge, ByGender, ByState []Count
+	BySituation, ByInterest  []Count
 }
 
 // A Day is the number of submissions on one day of UTC.
@@ -171,7 +173,8 @@ func (s *Store) Analytics(ctx context.Context, from time.Time) (a Analytics, err
 		for _, c := range []struct {
 			question string
 			counts   *[]Count
-		}{{ministryChoice, &a.ByMinistry}, {catalog.Age, &a.ByAge}, {catalog.Gender, &a.ByGender}, {catalog.Interest, &a.ByInterest}} {
+		}{{ministryChoice, &a.ByMinistry}, {catalog.Age, &a.ByAge}, {catalog.Gender, &a.ByGender},
+			{catalog.State, &a.ByState}, {catalog.Situation, &a.BySituation}, {catalog.Interest, &a.ByInterest}} {
 			err := each(ctx, conn, func(value string, n int) { *c.counts = append(*c.counts, Count{value, n}) },
 				`SELECT value, count(*) AS n FROM choices JOIN submissions ON id = submission
 				WHERE question = $1 AND created_at >= $2 GROUP BY value ORDER BY n DESC, value`, c.question, since)
@@ -217,20 +220,4 @@ func each[K any](ctx context.Context, conn *sql.Conn, add func(K, int), query st
 		add(key, n)
 	}
 	return rows.Err()
-}
-
-// SubmissionsByDay returns how many submissions there were on each of the last days, the oldest first and
-// today last. A day is one of UTC.
-func (s *Store) SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error) {
-	first := now.UnixMilli()/day.Milliseconds() - int64(days) + 1
-	var counts []int
-	err := s.do(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		counts = make([]int, days)
-		return each(ctx, conn, func(number int64, n int) {
-			if i := number - first; 0 <= i && i < int64(days) { // a clock that went back leaves days to come
-				counts[i] = n
-			}
-		}, "SELECT created_at / 86400000, count(*) FROM submissions WHERE created_at >= $1 GROUP BY created_at / 86400000", first*day.Milliseconds())
-	})
-	return counts, err
 }

@@ -246,6 +246,7 @@ func TestAnalytics(t *testing.T) {
 			sub := submission(id, created)
 			if id == "C" {
 				sub.Answers.Gender, sub.Answers.Interest = "male", []string{"prayer"}
+				sub.Answers.State, sub.Answers.Situation = []string{"married", "parent"}, []string{"new-here"}
 			}
 			save(t, s, sub)
 		}
@@ -253,12 +254,14 @@ func TestAnalytics(t *testing.T) {
 		require.NoError(t, err)
 		day := noon.Truncate(24 * time.Hour)
 		require.Equal(t, store.Analytics{
-			Total:      3,
-			ByDay:      []store.Day{{Begin: day, N: 2}, {Begin: day.AddDate(0, 0, 1)}, {Begin: day.AddDate(0, 0, 2), N: 1}},
-			ByMinistry: []store.Count{{Value: "parish-choir", N: 3}, {Value: "rosary", N: 3}},
-			ByAge:      []store.Count{{Value: "adult", N: 3}},
-			ByGender:   []store.Count{{Value: "female", N: 2}, {Value: "male", N: 1}},
-			ByInterest: []store.Count{{Value: "prayer", N: 3}, {Value: "music", N: 2}},
+			Total:       3,
+			ByDay:       []store.Day{{Begin: day, N: 2}, {Begin: day.AddDate(0, 0, 1)}, {Begin: day.AddDate(0, 0, 2), N: 1}},
+			ByMinistry:  []store.Count{{Value: "parish-choir", N: 3}, {Value: "rosary", N: 3}},
+			ByAge:       []store.Count{{Value: "adult", N: 3}},
+			ByGender:    []store.Count{{Value: "female", N: 2}, {Value: "male", N: 1}},
+			ByState:     []store.Count{{Value: "parent", N: 3}, {Value: "married", N: 1}},
+			BySituation: []store.Count{{Value: "new-here", N: 1}},
+			ByInterest:  []store.Count{{Value: "prayer", N: 3}, {Value: "music", N: 2}},
 		}, got)
 
 		save(t, s, submission("LONG-AGO", time.Unix(0, 0)))
@@ -266,21 +269,6 @@ func TestAnalytics(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 5, got.Total)
 		require.Less(t, len(got.ByDay), 5000, "one submission with a wrong date is no reason for all the days since")
-	})
-}
-
-func TestSubmissionsByDay(t *testing.T) {
-	onBoth(t, func(t *testing.T, c store.Config) {
-		s, now := up(t, c), time.Date(2030, 5, 20, 13, 0, 0, 0, time.UTC)
-		for id, created := range map[string]time.Time{
-			"TODAY": now, "MORNING": now.Add(-13 * time.Hour), "YESTERDAY": now.Add(-14 * time.Hour),
-			"LONG-AGO": now.AddDate(0, 0, -3), "TOMORROW": now.AddDate(0, 0, 1),
-		} {
-			save(t, s, submission(id, created))
-		}
-		days, err := s.SubmissionsByDay(t.Context(), now, 3)
-		require.NoError(t, err)
-		require.Equal(t, []int{0, 1, 2}, days)
 	})
 }
 

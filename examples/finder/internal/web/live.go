@@ -8,6 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +35,7 @@ func (s *Site) alerts(w http.ResponseWriter, _ *http.Request) {
 }
 
 // events sends what the dashboard shows, as server-sent events: "samples" with the last ones at first, then "sample" with each
-// that comes, and "state" whenever the rest has changed.
+// that comes, and "report" with the HTML of the rest whenever that has changed.
 //
 // It is not among the routes that are counted: that it lasts long does not mean that it is slow. It looks at the session
 // with each event, and is no use of it, so that nobody is kept signed in by a page that nobody looks at.
@@ -54,16 +57,16 @@ func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not wait for more
 	stream := &eventStream{w: w, control: http.NewResponseController(w)}
-	stream.send("samples", s.Monitor.Samples())
-	stream.sendNew("state", s.Monitor.Live())
+	stream.send("samples", asJSON(s.Monitor.Samples()))
+	stream.sendNew("report", s.reportHTML())
 	for stream.err == nil {
 		select {
 		case sample, more := <-samples:
 			if !more || !s.Auth.Holds(r) {
 				return
 			}
-			stream.send("sample", sample)
-			stream.sendNew("state", s.Monitor.Live())
+			stream.send("sample", asJSON(sample))
+			stream.sendNew("report", s.reportHTML())
 		case <-ctx.Done():
 			return
 		}
@@ -78,11 +81,11 @@ type eventStream struct {
 	err     error
 }
 
-func (e *eventStream) send(name string, v any) { e.write(event(name, v)) }
+func (e *eventStream) send(name string, data []byte) { e.write(event(name, data)) }
 
-// sendNew is send, unless v is what it was the last time.
-func (e *eventStream) sendNew(name string, v any) {
-	if next := event(name, v); !bytes.Equal(next, e.last) {
+// sendNew is send, unless the event is what it was the last time.
+func (e *eventStream) sendNew(name string, data []byte) {
+	if next := event(name, data); !bytes.Equal(next, e.last) {
 		e.last = next
 		e.write(next)
 	}
@@ -101,12 +104,18 @@ func (e *eventStream) write(event []byte) {
 	}
 }
 
-func event(name string, v any) []byte {
+// event returns an event as the HTML standard has it, in section 9.2: each line of the data has its own field.
+func event(name string, data []byte) []byte {
+	lines := bytes.ReplaceAll(bytes.TrimSpace(data), []byte("\n"), []byte("\ndata: "))
+	return slices.Concat([]byte("event: "+name+"\ndata: "), lines, []byte("\n\n"))
+}
+
+func asJSON(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a type of this program cannot be encoded
 	}
-	return []byte("event: " + name + "\ndata: " + string(data) + "\n\n")
+	return data
 }
 
 // sweepNow has the janitor sweep all there is.
@@ -116,7 +125,7 @@ func (s *Site) sweepNow(w http.ResponseWriter, r *http.Request) error {
 		monitor.WriteJSON(w, http.StatusOK, map[string]int{"removed": removed})
 		return nil
 	}
-	http.Redirect(w, r, "/admin", http.StatusSeeOther)
+	http.Redirect(w, r, "/admin?swept="+strconv.Itoa(removed), http.StatusSeeOther)
 	return nil
 }
 
@@ -130,7 +139,7 @@ func (s *Site) writeProfile(w http.ResponseWriter, r *http.Request) error {
 		monitor.WriteJSON(w, http.StatusOK, profile)
 		return nil
 	}
-	http.Redirect(w, r, "/admin", http.StatusSeeOther)
+	http.Redirect(w, r, "/admin?profile="+url.QueryEscape(profile.Name)+"#profiles", http.StatusSeeOther)
 	return nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"html/template"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,7 +23,7 @@ import (
 var templateFiles embed.FS
 
 // Each page is the layout with one template of its own.
-var pages = parsePages("quiz", "results", "message", "sign-in", "dashboard", "ministries", "ministry", "submissions")
+var pages = parsePages("quiz", "results", "message", "sign-in", "dashboard", "ministries", "ministry", "submissions", "analytics", "sign-ins")
 
 func parsePages(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
@@ -31,11 +33,21 @@ func parsePages(names ...string) map[string]*template.Template {
 		"bytes":     func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
 		"brief":     brief,
 		"comma":     func(n int) string { return humanize.Comma(int64(n)) },
-		"ago":       func(t time.Time) string { return humanize.Time(t) },
 		"label":     label,
-		"sparkline": sparkline,
+		"nameOf":    nameOf,
 		"bar":       bar,
 		"columns":   columns,
+		"deref":     func(n *int) int { return *n },
+		"int":       func(n uint64) int { return int(n) },
+		"percent":   func(share float64) float64 { return 100 * share },
+		"pairs":     pairs,
+		"short":     func(question string) string { return shortNames[question] },
+		"words":     words,
+		"long":      long,
+		"until":     until,
+		"day":       func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"moment":    func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
+		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(templateFiles, "templates/layout.html", "templates/charts.html"))
 	pages := make(map[string]*template.Template, len(names))
 	for _, name := range names {
@@ -69,6 +81,50 @@ func brief(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// long returns d to the second, or to the hour if it is days, for whoever does not count milliseconds: 5s, 1h30m, 3d4h.
+func long(d time.Duration) string {
+	if days := d / (24 * time.Hour); days > 0 {
+		return fmt.Sprintf("%dd%dh", days, d%(24*time.Hour)/time.Hour)
+	}
+	if d < time.Second {
+		return brief(d)
+	}
+	return brief(d.Round(time.Second))
+}
+
+// until says how long it is until t.
+func until(t time.Time) string {
+	if d := time.Until(t).Round(time.Second); d > 0 {
+		return "in " + long(d)
+	}
+	return "now"
+}
+
+// shortNames are the questions in a word.
+var shortNames = map[string]string{
+	catalog.Age: "Age", catalog.Gender: "Gender", catalog.State: "Life", catalog.Situation: "Just now", catalog.Interest: "Interest",
+}
+
+// words returns the words that the page has for answers.
+func words(question string, values []string) []string {
+	labels := make([]string, len(values))
+	for i, value := range values {
+		labels[i] = label(question, value)
+	}
+	return labels
+}
+
+// pairs iterates over names and values that follow each other.
+func pairs(items ...string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := 0; i+1 < len(items); i += 2 {
+			if !yield(items[i], items[i+1]) {
+				return
+			}
+		}
+	}
 }
 
 // A view is what the layout needs besides the page's own data.
@@ -108,6 +164,8 @@ func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) htt
 			s.fail(w, r, http.StatusRequestEntityTooLarge, "That was too long.")
 		case errors.Is(err, store.ErrNotFound):
 			s.fail(w, r, http.StatusNotFound, "There is no such ministry.")
+		case errors.Is(err, store.ErrDown):
+			s.fail(w, r, http.StatusServiceUnavailable, "The database is away just now. The quiz goes on without it, and what visitors send waits. Please try again in a minute.")
 		case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 			// The visitor went away; nobody reads an answer.
 		default:

@@ -1,10 +1,14 @@
 package web
 
 import (
+	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ministryfinder/bounded/ratelimit"
 )
 
 func TestBriefKeepsWhatAPersonReads(t *testing.T) {
@@ -21,4 +25,47 @@ func TestBriefKeepsWhatAPersonReads(t *testing.T) {
 	} {
 		require.Equal(t, want, brief(d), "%d ns", d)
 	}
+}
+
+func TestLongLeavesMillisecondsOut(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		300 * time.Millisecond:                      "300ms",
+		2*time.Second + 400*time.Millisecond:        "2s",
+		61 * time.Second:                            "1m1s",
+		26*time.Hour + 40*time.Minute + time.Second: "1d2h",
+	} {
+		require.Equal(t, want, long(d))
+	}
+}
+
+func TestAnEventHasAFieldForEachLine(t *testing.T) {
+	require.Equal(t, "event: report\ndata: <p>\ndata: \ndata: </p>\n\n", string(event("report", []byte("\n<p>\n\n</p>\n"))))
+}
+
+func TestVerdictsAreSentences(t *testing.T) {
+	addr := netip.MustParseAddr("203.0.113.7")
+	for _, test := range []struct {
+		x    ratelimit.Explanation
+		want string
+	}{
+		{ratelimit.Explanation{}, "It may try to sign in, and nothing is held against it."},
+		{ratelimit.Explanation{Charges: make([]ratelimit.Charge, 2)}, "It may try to sign in. Its wrong passwords still count."},
+		{ratelimit.Explanation{Exempt: true}, "It is never locked out."},
+		{ratelimit.Explanation{Err: &ratelimit.LockedError{RetryAfter: 90 * time.Second}}, "It is locked out for another 2 minutes, because of too many wrong passwords."},
+		{ratelimit.Explanation{Err: &ratelimit.BusyError{RetryAfter: time.Second, Reason: ratelimit.TooManyLong}}, "It is not locked out, but it has to wait for a minute: it has too many failed attempts in the long window."},
+		{ratelimit.Explanation{Err: &ratelimit.DeniedError{Addr: addr, Prefix: netip.MustParsePrefix("203.0.113.0/24")}}, "It is not let in: 203.0.113.7 is denied, as all of 203.0.113.0/24 are."},
+		{ratelimit.Explanation{Err: errors.New("ratelimit: other")}, "It is not let in: other."},
+	} {
+		require.Equal(t, test.want, verdict(test.x))
+	}
+}
+
+func TestAddressesAreReadAsTheListWritesThem(t *testing.T) {
+	for text, want := range map[string]string{"203.0.113.7": "203.0.113.7", "203.0.113.7/32": "203.0.113.7", "2001:db8::/64": "2001:db8::"} {
+		addr, err := parseAddress(text)
+		require.NoError(t, err)
+		require.Equal(t, want, addr.String())
+	}
+	_, err := parseAddress("203.0.113.x")
+	require.Error(t, err)
 }

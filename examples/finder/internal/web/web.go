@@ -34,7 +34,8 @@ type Store interface {
 
 	CountSubmissions(context.Context, store.Filter) (int, error)
 	Submissions(context.Context, store.Filter) ([]store.Submission, error)
-	SubmissionsByDay(ctx context.Context, now time.Time, days int) ([]int, error)
+	EachSubmission(context.Context, store.Filter, func(store.Submission) error) error
+	Analytics(ctx context.Context, from time.Time) (store.Analytics, error)
 }
 
 // A Site answers requests. Its fields must be set before Handler is called, and not changed afterwards.
@@ -106,6 +107,9 @@ var routes = []route{
 	{"POST /admin/ministries/{key}", private((*Site).saveMinistry)},
 	{"POST /admin/ministries/{key}/active", private((*Site).activateMinistry)},
 	{"GET /admin/submissions", private((*Site).submissionsPage)},
+	{"GET /admin/submissions.csv", private((*Site).exportSubmissions)},
+	{"GET /admin/analytics", private((*Site).analyticsPage)},
+	{"GET /admin/sign-ins", private((*Site).signInsPage)},
 	{"POST /admin/unlock", private((*Site).unlock)},
 	{"GET /admin/live/samples", privateProgram((*Site).samples)},
 	{"GET /admin/live/alerts", privateProgram((*Site).alerts)},
