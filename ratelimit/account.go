@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -44,9 +45,9 @@ func (l *login) mark() uint32 { return uint32(l.account) }
 
 // login hashes the strings of a Login. Each kind of hash is of a type of its own, so
 // no two ways to put strings together give one hash.
-func (t *table) login(l Login, s source) login {
+func (s *shared) login(l Login, from source) login {
 	if l.Account == "" {
-		return login{source: s, hash: t.hash(s)}
+		return login{source: from, hash: s.hash(from)}
 	}
 	type pair struct {
 		account string
@@ -55,16 +56,16 @@ func (t *table) login(l Login, s source) login {
 	type device struct{ account, device string }
 	type secret struct{ account, secret string }
 	hashed := login{
-		source:  s,
-		hash:    t.hash(s),
-		account: atLeastOne(maphash.String(t.seed, l.Account)),
-		pair:    atLeastOne(maphash.Comparable(t.seed, pair{l.Account, s})),
+		source:  from,
+		hash:    s.hash(from),
+		account: atLeastOne(maphash.String(s.seed, l.Account)),
+		pair:    atLeastOne(maphash.Comparable(s.seed, pair{l.Account, from})),
 	}
 	if l.Device != "" {
-		hashed.device = atLeastOne(maphash.Comparable(t.seed, device{l.Account, l.Device}))
+		hashed.device = atLeastOne(maphash.Comparable(s.seed, device{l.Account, l.Device}))
 	}
 	if l.Secret != "" {
-		hashed.secret = uint32(atLeastOne(maphash.Comparable(t.seed, secret{l.Account, l.Secret})))
+		hashed.secret = uint32(atLeastOne(maphash.Comparable(s.seed, secret{l.Account, l.Secret})))
 	}
 	return hashed
 }
@@ -82,9 +83,12 @@ func atLeastOne(hash uint64) uint64 {
 // could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
 // logged in to it before, from his address or with his device, is no stranger.
 type accounts struct {
-	tier  prefixTier // zero limit: accounts are not limited
-	pace  int64
-	last  []int64 // a cell of the tier: the last charge
+	pace int64
+
+	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	tier  prefixTier // nil: accounts are not limited
+	last  []int64    // a cell of the tier: the last charge
+	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
 
@@ -92,43 +96,91 @@ func newAccounts(c Config) accounts {
 	if c.AccountFailures < 0 {
 		return accounts{}
 	}
-	tier := newPrefixTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window), c.MaxAddresses)
+	limit := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window))
+	tier := newPrefixTier(&limit, c.MaxAddresses)
 	return accounts{
-		tier:  tier,
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
+		tier:  tier,
 		last:  make([]int64, len(tier.cells)),
 		known: newKnown(c),
 	}
 }
 
+// counts reports whether the account of a login is limited.
+func (a *accounts) counts(l *login) bool { return l.account != 0 && a.tier.tier != nil }
+
 // judge says whether a stranger may try an account.
 func (a *accounts) judge(l *login, now int64) verdict {
-	if l.account == 0 || a.tier.limit == 0 || !a.tier.full(l.account, now) || a.known.find(l) != nil {
+	if !a.counts(l) {
+		return verdict{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.tier.full(l.account, now) || a.known.find(l) != nil {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
-	if wait := last + a.pace - now; wait > 0 {
-		return verdict{kind: slowed, wait: wait}
+	if until := last + a.pace; until > now {
+		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
 }
 
 // charge charges an account, and reports whether that makes it slow.
 func (a *accounts) charge(l *login, now int64) (slow bool) {
-	if l.account == 0 || a.tier.limit == 0 {
+	if !a.counts(l) {
 		return false
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for row := range sketchRows {
-		a.last[a.tier.at(l.account, row)] = now
+		last := &a.last[a.tier.at(l.account, row)]
+		*last = max(*last, now)
 	}
 	return a.tier.add(l.account, now) == a.tier.limit
 }
 
 // refund gives a charge back that was made at a time.
 func (a *accounts) refund(l *login, at int64) {
-	if l.account != 0 && a.tier.limit > 0 {
-		a.tier.sub(l.account, at)
+	if !a.counts(l) {
+		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tier.sub(l.account, at)
+}
+
+// befriend makes the address and the device of a login known.
+func (a *accounts) befriend(l *login, now int64) {
+	if !a.counts(l) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known.add(l, now)
+}
+
+// chargeKnown charges an acquaintance for an attempt that a stranger would be denied. It returns the time that
+// names the charge, and reports whether there is such an acquaintance with a budget left.
+func (a *accounts) chargeKnown(l *login, now int64) (id int64, ok bool) {
+	if !a.counts(l) {
+		return 0, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now = max(now, a.named+1)
+	if !a.known.charge(l, now) {
+		return 0, false
+	}
+	a.named = now
+	return now, true
+}
+
+// settleKnown says how the attempt of an acquaintance went, and reports whether it was under way.
+func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known.settle(l, id, how)
 }
 
 // known remembers who has logged in to an account: an address or a device of which
@@ -254,10 +306,10 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 // Success makes the address and the device known, and gives back the charges of the
 // same account from the same source, and no others.
 func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
-	addr, s, err := t.admit(l.Addr)
-	if err != nil || !addr.IsValid() {
+	s, counts, err := t.admit(l.Addr)
+	if !counts {
 		return Attempt{}, err
 	}
-	hashed := t.table.login(l, s)
+	hashed := t.shared.login(l, s)
 	return t.begin(&hashed)
 }

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"hash/maphash"
 	"math/bits"
 	"time"
 )
@@ -13,30 +12,37 @@ import (
 // Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
 // for each cell to do so.
 type prefixTier struct {
-	seed    maphash.Seed
+	*tier
+	mask  uint32
+	cells []histogram // two rows
+}
+
+// A tier is a PrefixLimit, with the key of its networks.
+type tier struct {
+	key     key
 	bits    int
 	shift   int // of source.bits
 	limit   int
 	observe bool
 	width   int64 // of a bucket
-	mask    uint32
-	cells   []histogram // two rows
 }
 
-func newPrefixTier(p PrefixLimit, window int64, addresses int) prefixTier {
-	row := 1 << bits.Len(uint(min(max(addresses/2, 64), 1<<14)-1))
+func newTier(p PrefixLimit, window int64) tier {
 	shift := 64 - p.Bits
 	if p.IPv4 {
 		shift = 32 - p.Bits
 	}
-	return prefixTier{
-		seed: maphash.MakeSeed(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe,
-		width: bucketWidth(window), mask: uint32(row - 1), cells: make([]histogram, sketchRows*row),
-	}
+	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, width: bucketWidth(window)}
+}
+
+// newPrefixTier returns one for a table of so many addresses.
+func newPrefixTier(t *tier, addresses int) prefixTier {
+	row := 1 << bits.Len(uint(min(max(addresses/2, 16), 1<<14)-1))
+	return prefixTier{tier: t, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
 }
 
 // hash returns that of the network that a source is in.
-func (p *prefixTier) hash(s source) uint64 { return maphash.Comparable(p.seed, s.bits>>p.shift) }
+func (t *tier) hash(s source) uint64 { return t.key.hash(s.bits >> t.shift) }
 
 // at returns the number of a network's cell.
 func (p *prefixTier) at(hash uint64, row int) int {
@@ -45,14 +51,19 @@ func (p *prefixTier) at(hash uint64, row int) int {
 
 func (p *prefixTier) cell(hash uint64, row int) *histogram { return &p.cells[p.at(hash, row)] }
 
-// wait returns how long a network must wait for its next charge: zero if it need not.
-func (p *prefixTier) wait(hash uint64, now int64) int64 {
-	bucket := uint32(now / p.width)
-	a, b := p.cell(hash, 0).at(bucket), p.cell(hash, 1).at(bucket)
+// fullUntil returns when a network may be charged again: zero if it may be now.
+func (p *prefixTier) fullUntil(hash uint64, now int64) int64 {
+	a, b := p.cell(hash, 0), p.cell(hash, 1)
 	if int(min(a.total, b.total)) < p.limit {
 		return 0
 	}
-	return int64(min(a.freeAt(p.limit), b.freeAt(p.limit)))*p.width - now
+	bucket := uint32(now / p.width)
+	a.advance(bucket)
+	b.advance(bucket)
+	if int(min(a.total, b.total)) < p.limit {
+		return 0
+	}
+	return int64(min(a.freeAt(p.limit), b.freeAt(p.limit))) * p.width
 }
 
 // add charges a network, and returns how many charges it then may have had.
@@ -78,7 +89,7 @@ func (p *prefixTier) count(hash uint64, now int64) int {
 }
 
 // full reports whether a network has as many charges as are allowed.
-func (p *prefixTier) full(hash uint64, now int64) bool { return p.count(hash, now) >= p.limit }
+func (p *prefixTier) full(hash uint64, now int64) bool { return p.fullUntil(hash, now) > now }
 
 // prefixHashes are those of the networks of one source, so that they are computed once.
 type prefixHashes [mostPrefixes]uint64
@@ -92,8 +103,8 @@ func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict
 		if p.observe {
 			continue
 		}
-		if wait := p.wait(hashes[n], now); wait > 0 {
-			return verdict{kind: crowded, bits: uint8(p.bits), wait: wait}
+		if until := p.fullUntil(hashes[n], now); until > now {
+			return verdict{kind: crowded, bits: uint8(p.bits), until: until}
 		}
 	}
 	return verdict{}
@@ -109,7 +120,7 @@ func (t *table) chargePrefixes(s source, hashes *prefixHashes, now int64) {
 			if p.observe {
 				t.counts.observed++
 			}
-			t.emit(Event{Kind: PrefixFull, Source: s.network(p.bits), Wait: time.Duration(p.wait(hashes[n], now)), Observed: p.observe}, now)
+			t.emit(Event{Kind: PrefixFull, Source: s.network(p.bits), Wait: time.Duration(p.fullUntil(hashes[n], now) - now), Observed: p.observe}, now)
 		}
 	}
 }
