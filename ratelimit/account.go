@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"cmp"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
@@ -34,33 +35,30 @@ type Login struct {
 // a login is a Login with hashes for strings. Zero means that there is none.
 type login struct {
 	source
-	hash         uint64 // of the source
-	account      uint64
-	pair, device uint64 // of the account with the source, and with the device
-	secret       uint32 // of the account with the secret
+	hash            uint64 // of the source
+	network         uint64 // of the widest of its networks that is limited
+	account, device uint64 // the device with the account
+	secret          uint32 // with the account
 }
 
 // mark is what an entry keeps of the account of a charge.
 func (l *login) mark() uint32 { return uint32(l.account) }
 
+// name sets the source of a login. It does so in place: a literal would be made elsewhere and copied.
+func (s *shared) name(l *login, from source) {
+	l.source, l.hash, l.network = from, s.hash(from), s.network(from)
+}
+
 // login hashes the strings of a Login. Each kind of hash is of a type of its own, so
 // no two ways to put strings together give one hash.
-func (s *shared) login(l Login, from source) login {
+func (s *shared) login(l Login, from source) (hashed login) {
+	s.name(&hashed, from)
 	if l.Account == "" {
-		return login{source: from, hash: s.hash(from)}
-	}
-	type pair struct {
-		account string
-		source  source
+		return hashed
 	}
 	type device struct{ account, device string }
 	type secret struct{ account, secret string }
-	hashed := login{
-		source:  from,
-		hash:    s.hash(from),
-		account: atLeastOne(maphash.String(s.seed, l.Account)),
-		pair:    atLeastOne(maphash.Comparable(s.seed, pair{l.Account, from})),
-	}
+	hashed.account = atLeastOne(maphash.String(s.seed, l.Account))
 	if l.Device != "" {
 		hashed.device = atLeastOne(maphash.Comparable(s.seed, device{l.Account, l.Device}))
 	}
@@ -187,6 +185,7 @@ func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
 // one attempt succeeded. It is a hash table of sets of four; the one of a set that was used longest ago
 // goes.
 type known struct {
+	key    key
 	budget int // charges
 	width  int64
 	mask   uint64
@@ -208,9 +207,14 @@ func newKnown(c Config) known {
 		sets *= 2
 	}
 	return known{
-		budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
+		key: newKey(), budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
 		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
 	}
+}
+
+// pair returns the hash of an account with a source.
+func (k *known) pair(l *login) uint64 {
+	return atLeastOne(k.key.hash(l.account ^ bits.RotateLeft64(l.hash, 32)))
 }
 
 func (k *known) get(hash uint64) *acquaintance {
@@ -231,12 +235,12 @@ func (k *known) find(l *login) *acquaintance {
 	if a := k.get(l.device); a != nil {
 		return a
 	}
-	return k.get(l.pair)
+	return k.get(k.pair(l))
 }
 
 // add makes the address and the device of a login known.
 func (k *known) add(l *login, now int64) {
-	for _, hash := range [...]uint64{l.pair, l.device} {
+	for _, hash := range [...]uint64{k.pair(l), l.device} {
 		if hash == 0 || k.sets == nil {
 			continue
 		}
@@ -311,5 +315,9 @@ func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
 		return Attempt{}, err
 	}
 	hashed := t.shared.login(l, s)
-	return t.begin(&hashed)
+	id, err := t.begin(&hashed)
+	if err != nil {
+		return Attempt{}, err
+	}
+	return Attempt{t, s, id, hashed.account, hashed.device, hashed.secret}, nil
 }

@@ -82,28 +82,30 @@ func (r reference) inWindow(s source, now, window int64) (n int) {
 // A clockwork is a tracker whose time is an argument.
 type clockwork struct{ *Tracker }
 
-func (c clockwork) charge(s source, now int64) (charged, verdict) {
-	l := &login{source: s, hash: c.shared.hash(s)}
+func (c clockwork) charge(s source, now int64) (id int64, v verdict) {
+	var l login
+	c.shared.name(&l, s)
 	sh := c.shardOf(s)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for {
 		i, ok := sh.find(l.hash, s)
-		charged, v := sh.charge(l, i, ok, now)
+		id, _, v := sh.charge(&l, i, ok, now)
 		if v.kind != noRoom {
-			return charged, v
+			return id, v
 		}
 		c.makeRoom(sh, s.family, now)
 	}
 }
 
-func (c clockwork) settle(s source, at charged, how outcome, now int64) {
-	l := &login{source: s, hash: c.shared.hash(s)}
+func (c clockwork) settle(s source, id int64, how outcome, now int64) {
+	var l login
+	c.shared.name(&l, s)
 	sh := c.shardOf(s)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if how != failed || !sh.confirm(l, at) {
-		sh.settle(l, at, how, now)
+	if how != failed || !sh.confirm(&l, id) {
+		sh.settle(&l, id, how, now)
 	}
 }
 
@@ -122,7 +124,7 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 				made := reference{}
 				type open struct {
 					s source
-					c charged
+					c int64
 				}
 				var pending []open
 				now := int64(1)
@@ -140,8 +142,8 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 					}
 					c, v := tb.charge(s, now)
 					if v.kind == allowed {
-						require.Less(t, made.inWindow(s, c.id, tb.shared.rule.window), tb.shared.rule.failures, "charge %d", n)
-						made[s] = append(made[s], c.id)
+						require.Less(t, made.inWindow(s, c, tb.shared.rule.window), tb.shared.rule.failures, "charge %d", n)
+						made[s] = append(made[s], c)
 						pending = append(pending, open{s, c})
 					}
 					for len(pending) > 0 && r.IntN(3) > 0 {
@@ -155,7 +157,7 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 						}
 						tb.settle(p.s, p.c, succeeded, now) // the charge is given back
 						for j, at := range made[p.s] {
-							if at == p.c.id {
+							if at == p.c {
 								made[p.s] = append(made[p.s][:j:j], made[p.s][j+1:]...)
 								break
 							}
@@ -185,7 +187,7 @@ func FuzzTable(f *testing.F) {
 		now := int64(1)
 		type open struct {
 			s source
-			c charged
+			c int64
 		}
 		var opens []open
 		for _, op := range ops {
@@ -198,8 +200,8 @@ func FuzzTable(f *testing.F) {
 					require.Greater(t, v.until, now)
 					break
 				}
-				require.Less(t, made.inWindow(s, c.id, 100), 2)
-				made[s] = append(made[s], c.id)
+				require.Less(t, made.inWindow(s, c, 100), 2)
+				made[s] = append(made[s], c)
 				opens = append(opens, open{s, c})
 			case 2:
 				if len(opens) > 0 {

@@ -170,11 +170,11 @@ func (j *Journal) write(r transition) {
 
 // unlockAndWrite unlocks the table, and then writes what changed under the lock to the journal.
 func (t *Tracker) unlockAndWrite(sh *shard) {
-	changed := sh.changed
-	if changed.kind == 0 {
+	if sh.changed.kind == 0 {
 		sh.mu.Unlock()
 		return
 	}
+	changed := sh.changed
 	sh.changed = transition{}
 	now, wall := t.now(), time.Now().UnixNano()
 	sh.mu.Unlock()

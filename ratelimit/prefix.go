@@ -13,8 +13,9 @@ import (
 // for each cell to do so.
 type prefixTier struct {
 	*tier
-	mask  uint32
-	cells []histogram // two rows
+	buckets ruler
+	mask    uint32
+	cells   []histogram // two rows
 }
 
 // A tier is a PrefixLimit, with the key of its networks.
@@ -38,7 +39,7 @@ func newTier(p PrefixLimit, window int64) tier {
 // newPrefixTier returns one for a table of so many addresses.
 func newPrefixTier(t *tier, addresses int) prefixTier {
 	row := 1 << bits.Len(uint(min(max(addresses/2, 16), 1<<14)-1))
-	return prefixTier{tier: t, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
+	return prefixTier{tier: t, buckets: ruler{width: t.width}, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
 }
 
 // hash returns that of the network that a source is in.
@@ -57,7 +58,7 @@ func (p *prefixTier) fullUntil(hash uint64, now int64) int64 {
 	if int(min(a.total, b.total)) < p.limit {
 		return 0
 	}
-	bucket := uint32(now / p.width)
+	bucket := p.buckets.at(now)
 	a.advance(bucket)
 	b.advance(bucket)
 	if int(min(a.total, b.total)) < p.limit {
@@ -68,7 +69,7 @@ func (p *prefixTier) fullUntil(hash uint64, now int64) int64 {
 
 // add charges a network, and returns how many charges it then may have had.
 func (p *prefixTier) add(hash uint64, now int64) int {
-	bucket := uint32(now / p.width)
+	bucket := p.buckets.at(now)
 	a, b := p.cell(hash, 0), p.cell(hash, 1)
 	a.add(bucket)
 	b.add(bucket)
@@ -77,33 +78,38 @@ func (p *prefixTier) add(hash uint64, now int64) int {
 
 // sub gives a charge back that was made at a time.
 func (p *prefixTier) sub(hash uint64, at int64) {
+	bucket := p.buckets.at(at)
 	for row := range sketchRows {
-		p.cell(hash, row).sub(uint32(at / p.width))
+		p.cell(hash, row).sub(bucket)
 	}
 }
 
 // count returns how many charges a network may have had in the window.
 func (p *prefixTier) count(hash uint64, now int64) int {
-	bucket := uint32(now / p.width)
+	bucket := p.buckets.at(now)
 	return int(min(p.cell(hash, 0).at(bucket).total, p.cell(hash, 1).at(bucket).total))
 }
 
 // full reports whether a network has as many charges as are allowed.
 func (p *prefixTier) full(hash uint64, now int64) bool { return p.fullUntil(hash, now) > now }
 
-// prefixHashes are those of the networks of one source, so that they are computed once.
-type prefixHashes [mostPrefixes]uint64
+// network returns the hash of the network of a login in tier n: the first is the widest.
+func (p *prefixTier) network(n int, l *login) uint64 {
+	if n == 0 {
+		return l.network
+	}
+	return p.hash(l.source)
+}
 
-// judgePrefixes says whether the networks of a source may be charged, and sets their hashes if so.
-func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict {
-	tiers := t.family[s.family].tiers
+// judgePrefixes says whether the networks of a source may be charged.
+func (t *table) judgePrefixes(l *login, now int64) verdict {
+	tiers := t.family[l.family].tiers
 	for n := range tiers {
 		p := &tiers[n]
-		hashes[n] = p.hash(s)
 		if p.observe {
 			continue
 		}
-		if until := p.fullUntil(hashes[n], now); until > now {
+		if until := p.fullUntil(p.network(n, l), now); until > now {
 			return verdict{kind: crowded, bits: uint8(p.bits), until: until}
 		}
 	}
@@ -112,15 +118,16 @@ func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict
 
 // chargePrefixes charges the networks of a source, and reports those that then have
 // as many charges as are allowed.
-func (t *table) chargePrefixes(s source, hashes *prefixHashes, now int64) {
-	tiers := t.family[s.family].tiers
+func (t *table) chargePrefixes(l *login, now int64) {
+	tiers := t.family[l.family].tiers
 	for n := range tiers {
 		p := &tiers[n]
-		if p.add(hashes[n], now) == p.limit {
+		network := p.network(n, l)
+		if p.add(network, now) == p.limit {
 			if p.observe {
 				t.counts.observed++
 			}
-			t.emit(Event{Kind: PrefixFull, Source: s.network(p.bits), Wait: time.Duration(p.fullUntil(hashes[n], now) - now), Observed: p.observe}, now)
+			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(p.fullUntil(network, now) - now), Observed: p.observe}, now)
 		}
 	}
 }

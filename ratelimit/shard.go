@@ -34,26 +34,16 @@ func shardsFor(c Config) int {
 	return min(mostShards, 1<<(bits.Len(uint(max(1, c.MaxAddresses/shardAddresses)))-1))
 }
 
-// A network of a family is what all sources that share a shard for sure have in common.
-type network struct {
-	key   key
-	shift int
+// shardOf returns the shard that has a source, which is that of the widest of its networks that is limited.
+func (t *Tracker) shardOf(s source) *shard { return t.shard(t.shared.network(s)) }
+
+// shard returns the one for a hash of a network: by bits of it that choose no cell of its tier.
+func (t *Tracker) shard(network uint64) *shard {
+	return &t.shards[network>>58&uint64(len(t.shards)-1)]
 }
 
-// newNetwork returns the network of the widest limit.
-func newNetwork(tiers []tier) network {
-	n := network{key: newKey()}
-	for i := range tiers {
-		n.shift = max(n.shift, tiers[i].shift)
-	}
-	return n
-}
-
-// shardOf returns the shard that has a source.
-func (t *Tracker) shardOf(s source) *shard {
-	n := &t.networks[s.family]
-	return &t.shards[n.key.hash(s.bits>>n.shift)&uint64(len(t.shards)-1)]
-}
+// network returns the hash of the widest network of a source that is limited.
+func (s *shared) network(of source) uint64 { return s.widest[of.family].hash(of) }
 
 // lock locks the shard that has a source.
 func (t *Tracker) lock(s source) (hash uint64, sh *shard) {

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"slices"
@@ -15,15 +16,22 @@ import (
 // of one of three kinds: open, until somebody says how the attempt went; a failure; or
 // inherited from the sketch, when the source was not in the table and may have been before.
 type table struct {
+	// These change with each attempt, and are in one line with the lock of a shard.
+	last    int64  // the last charge: each of the table is at a time of its own, which names it
+	alarmed uint32 // failures that the alarm has not been told of
+	window  uint32 // in which they were
+	counts  counts
+
 	*shared
 	slots // of the pool
 
-	index  index
-	family [families]kin
-	last   int64 // the last charge: each of the table is at a time of its own, which names it
-	marked bool  // there are marks that are not zero
-	most   int   // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
-	counts counts
+	index   index
+	family  [families]kin
+	buckets ruler  // of the long window
+	windows ruler  // of the alarm
+	marked  bool   // there are marks that are not zero
+	most    int    // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
+	share   uint32 // of failures that are enough to tell the alarm of
 
 	sequence uint64     // of the last transition
 	changed  transition // for the journal, its times still those of the table; kind zero: nothing
@@ -33,8 +41,9 @@ type table struct {
 type shared struct {
 	rule     rule
 	clock    *clock
-	seed     maphash.Seed  // of accounts
-	keys     [families]key // of sources
+	seed     maphash.Seed    // of accounts
+	keys     [families]key   // of sources
+	widest   [families]*tier // the first of the rule's, or if there is none, one without a limit
 	pool     pool
 	sketches [families]*sketch
 	accounts accounts
@@ -53,7 +62,7 @@ type rule struct {
 	addresses                   int
 	alarm                       int // negative: none
 	proxies                     []netip.Prefix
-	tiers                       [families][]tier
+	tiers                       [families][]tier // the widest first
 }
 
 // kin is what the sources of one family in a table have apart from those of the other.
@@ -129,17 +138,18 @@ func newShared(c Config, clock *clock) *shared {
 		events:   newEvents(),
 		refusals: newRefusals(c.MaxAddresses),
 	}
-	for f := range s.keys {
-		s.keys[f] = newKey()
-		s.sketches[f] = newSketch(c.Failures, c.MaxAddresses)
-	}
 	for _, p := range c.Prefixes {
 		if p.Failures > 0 {
-			f := ipv6
-			if p.IPv4 {
-				f = ipv4
-			}
-			s.rule.tiers[f] = append(s.rule.tiers[f], newTier(p, s.rule.window))
+			s.rule.tiers[p.family()] = append(s.rule.tiers[p.family()], newTier(p, s.rule.window))
+		}
+	}
+	for f := range families {
+		s.keys[f] = newKey()
+		s.sketches[f] = newSketch(c.Failures, c.MaxAddresses)
+		tiers := s.rule.tiers[f]
+		slices.SortFunc(tiers, func(a, b tier) int { return cmp.Compare(a.bits, b.bits) })
+		if s.widest[f] = (&tier{key: newKey()}); len(tiers) > 0 {
+			s.widest[f] = &tiers[0]
 		}
 	}
 	return s
@@ -149,6 +159,8 @@ func newShared(c Config, clock *clock) *shared {
 func newTable(s *shared, tables int) table {
 	addresses := (s.rule.addresses + tables - 1) / tables
 	t := table{shared: s, slots: s.pool.slots, index: newIndex(addresses), most: 1}
+	t.buckets.width, t.windows.width = s.rule.longWidth, s.rule.window
+	t.share = 1 + uint32(max(0, s.rule.alarm)/tables/alarmLate)
 	if tables == 1 {
 		t.most = s.rule.failures + levels
 	}
@@ -164,54 +176,46 @@ func newTable(s *shared, tables int) table {
 
 func (s *shared) hash(of source) uint64 { return s.keys[of.family].hash(of.bits) }
 
-// charged says where an attempt was charged.
-type charged struct {
-	id    int64 // the time that names it
-	known bool  // to an acquaintance
-}
-
-// charge charges an attempt, of entry i or of a stranger, if it is allowed. One that is only allowed to an acquaintance is charged
-// to nobody else.
-func (t *table) charge(l *login, i uint32, ok bool, now int64) (c charged, v verdict) {
-	var hashes prefixHashes
-	v = t.verdict(l, i, ok, &hashes, now)
+// charge charges an attempt, of entry i or of a stranger, if it is allowed, and returns the time that names the charge, and the entry
+// in which it is the first. One that is only allowed to an acquaintance is charged to nobody else; its name is negative.
+func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uint32, v verdict) {
+	v = t.verdict(l, i, ok, now)
 	now = max(now, t.last+1) // the name of the charge; no other of the table has it
 	if v.kind != allowed {
 		if id, ok := t.accounts.chargeKnown(l, now); ok {
 			t.counts.begun++
 			t.counts.known++
-			return charged{id: id, known: true}, verdict{}
+			return -id, 0, verdict{}
 		}
 		t.counts.denied(v.kind)
-		return charged{}, v
+		return 0, 0, v
 	}
 	if !ok {
 		if i, ok = t.insert(l.hash, l.source, now); !ok {
-			return charged{}, verdict{kind: noRoom}
+			return 0, 0, verdict{kind: noRoom}
 		}
 	}
 	t.last = now
 	t.counts.begun++
 	t.push(i, l, now)
 	t.long[i].add(t.longBucket(now))
-	t.chargePrefixes(l.source, &hashes, now)
+	t.chargePrefixes(l, now)
 	if l.account != 0 && t.accounts.charge(l, now) {
 		t.emit(Event{Kind: AccountSlowed, Source: l.prefix(), Account: l.account, Wait: time.Duration(t.accounts.pace)}, now)
 	}
 	t.placeCharged(i, now)
-	return charged{id: now}, verdict{}
+	return now, i, verdict{}
 }
 
-// verdict says whether an attempt of entry i, or of a stranger, may be charged. It sets hashes if
-// the source may be.
-func (t *table) verdict(l *login, i uint32, ok bool, hashes *prefixHashes, now int64) (v verdict) {
+// verdict says whether an attempt of entry i, or of a stranger, may be charged.
+func (t *table) verdict(l *login, i uint32, ok bool, now int64) (v verdict) {
 	if ok {
 		v = t.judge(i, now)
 	} else {
 		v = t.judgeStranger(l.hash, l.source, now)
 	}
 	if v.kind == allowed {
-		v = t.judgePrefixes(l.source, hashes, now)
+		v = t.judgePrefixes(l, now)
 	}
 	if v.kind == allowed && l.account != 0 {
 		v = t.accounts.judge(l, now)
@@ -241,7 +245,7 @@ func (t *table) judge(i uint32, now int64) verdict {
 	return verdict{}
 }
 
-func (t *table) longBucket(at int64) uint32 { return uint32(at / t.rule.longWidth) }
+func (t *table) longBucket(at int64) uint32 { return t.buckets.at(at) }
 
 // judgeStranger is judge for a source that is not in the table.
 func (t *table) judgeStranger(hash uint64, s source, now int64) verdict {
@@ -250,41 +254,44 @@ func (t *table) judgeStranger(hash uint64, s source, now int64) verdict {
 
 // entryOf returns the entry in which an attempt was charged, if it is there still, and the place of the charge, if
 // nobody has said how it went.
-func (t *table) entryOf(l *login, c charged) (i uint32, j int, ok bool) {
+func (t *table) entryOf(l *login, id int64) (i uint32, j int, ok bool) {
 	if i, ok = t.find(l.hash, l.source); !ok {
 		return 0, 0, false // evicted: what the sketch says of it stays, on the strict side
 	}
-	j = slices.Index(t.stampsOf(i), c.id)
+	j = slices.Index(t.stampsOf(i), id)
 	return i, j, j >= 0 && t.entries[i].open>>j&1 != 0 // or settled before, or so long ago that it does not matter
 }
 
 // confirm makes a charge a failure if that is all there is to do: if it locks nobody out, and is not compared with
-// other failures. It reports whether it did. It needs to know no time: as many failures are in the window now as
-// were when the last charge was made, or less.
-func (t *table) confirm(l *login, c charged) bool {
-	if c.known || l.secret != 0 {
+// other failures. It reports whether there is no more to do.
+func (t *table) confirm(l *login, id int64) bool {
+	if id < 0 || l.secret != 0 {
 		return false
 	}
-	i, j, ok := t.entryOf(l, c)
-	if !ok {
-		return true
-	}
-	if _, _, failures := t.tally(i, t.stampsOf(i)[0]); failures+1 >= t.rule.failures {
+	i, j, ok := t.entryOf(l, id)
+	return !ok || t.confirmAt(i, j)
+}
+
+// confirmAt is confirm for charge j of entry i, which is open. It needs to know no time: as many failures are in the
+// window now as were when the last charge was made, or less.
+func (t *table) confirmAt(i uint32, j int) bool {
+	stamps := t.stampsOf(i)
+	if _, _, failures := t.tally(i, stamps[0]); failures+1 >= t.rule.failures {
 		return false
 	}
 	t.entries[i].open &^= 1 << j
 	t.counts.failed++
-	t.raiseAlarm(c.id)
+	t.raiseAlarm(stamps[j])
 	return true
 }
 
-// settle says how the attempt went that was charged there.
-func (t *table) settle(l *login, c charged, how outcome, now int64) {
-	if c.known {
-		t.settleKnown(l, c.id, how, now)
+// settle says how the attempt went that was charged by that name.
+func (t *table) settle(l *login, id int64, how outcome, now int64) {
+	if id < 0 {
+		t.settleKnown(l, -id, how, now)
 		return
 	}
-	i, j, ok := t.entryOf(l, c)
+	i, j, ok := t.entryOf(l, id)
 	if !ok {
 		return
 	}

@@ -60,10 +60,9 @@ import (
 // A Tracker counts failed login attempts by source. It needs no goroutine and no
 // Close. [Tracker.Sweep] only gives entries back sooner.
 type Tracker struct {
-	shared   *shared
-	shards   []shard
-	networks [families]network
-	journal  atomic.Pointer[Journal] // nil: none
+	shared  *shared
+	shards  []shard
+	journal atomic.Pointer[Journal] // nil: none
 
 	allow, deny, proxies []netip.Prefix
 
@@ -95,9 +94,6 @@ func newTracker(config Config, shards int) *Tracker {
 	for i := range t.shards {
 		t.shards[i].table = newTable(t.shared, shards)
 	}
-	for f := range t.networks {
-		t.networks[f] = newNetwork(t.shared.rule.tiers[f])
-	}
 	return t
 }
 
@@ -112,43 +108,46 @@ func (t *Tracker) Begin(addr netip.Addr) (Attempt, error) {
 	if !counts {
 		return Attempt{}, err
 	}
-	return t.begin(&login{source: s, hash: t.shared.hash(s)})
-}
-
-// begin charges an attempt.
-func (t *Tracker) begin(l *login) (Attempt, error) {
-	sh := t.shardOf(l.source)
-	sh.mu.Lock()
-	c, err := t.charge(sh, l)
-	sh.mu.Unlock()
+	var l login
+	t.shared.name(&l, s)
+	id, err := t.begin(&l)
 	if err != nil {
 		return Attempt{}, err
 	}
-	return Attempt{tracker: t, login: *l, charged: c}, nil
+	return Attempt{tracker: t, source: s, id: id}, nil
 }
 
-// charge charges an attempt in a shard, which must be locked. Whoever is locked out is told so by the coarse clock, if he is
+// begin charges an attempt, and returns the name of the charge.
+func (t *Tracker) begin(l *login) (id int64, err error) {
+	sh := t.shard(l.network)
+	sh.mu.Lock()
+	id, _, err = t.charge(sh, l)
+	sh.mu.Unlock()
+	return id, err
+}
+
+// charge charges an attempt in a shard, which must be locked, and returns the name of the charge and the entry that has it. Whoever is locked out is told so by the coarse clock, if he is
 // for a while to come.
-func (t *Tracker) charge(sh *shard, l *login) (charged, error) {
+func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 	i, ok := sh.find(l.hash, l.source)
 	if ok && l.account == 0 && sh.entries[i].lockedUntil != 0 {
 		if e := &sh.entries[i]; e.locked(t.shared.clock.past() + slack) {
 			sh.counts.deniedLocked++
-			return charged{}, t.shared.refusals.get(i, e.source, e.lockedUntil, t.shared.clock)
+			return 0, 0, t.shared.refusals.get(i, e.source, e.lockedUntil, t.shared.clock)
 		}
 	}
 	for {
-		c, v := sh.charge(l, i, ok, t.now())
+		id, at, v := sh.charge(l, i, ok, t.now())
 		switch v.kind {
 		case allowed:
-			return c, nil
+			return id, at, nil
 		case noRoom:
 			t.makeRoom(sh, l.source.family, t.now())
 			i, ok = sh.find(l.hash, l.source)
 		case locked:
-			return c, t.shared.refusals.get(i, l.source, v.until, t.shared.clock)
+			return 0, 0, t.shared.refusals.get(i, l.source, v.until, t.shared.clock)
 		default:
-			return c, v.denial(l.source, t.shared.clock)
+			return 0, 0, v.denial(l.source, t.shared.clock)
 		}
 	}
 }
@@ -160,10 +159,13 @@ func (t *Tracker) Check(addr netip.Addr) error {
 	if !counts {
 		return err
 	}
-	hash, sh := t.lock(s)
+	var l login
+	t.shared.name(&l, s)
+	sh := t.shard(l.network)
+	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	i, ok := sh.find(hash, s)
-	switch v := sh.verdict(&login{source: s, hash: hash}, i, ok, new(prefixHashes), t.now()); v.kind {
+	i, ok := sh.find(l.hash, s)
+	switch v := sh.verdict(&l, i, ok, t.now()); v.kind {
 	case allowed:
 		return nil
 	case locked:
@@ -180,12 +182,13 @@ func (t *Tracker) Fail(addr netip.Addr) error {
 	if !counts {
 		return err
 	}
-	l := login{source: s, hash: t.shared.hash(s)}
-	sh := t.shardOf(s)
+	var l login
+	t.shared.name(&l, s)
+	sh := t.shard(l.network)
 	sh.mu.Lock()
-	c, err := t.charge(sh, &l)
-	if err == nil && !sh.confirm(&l, c) {
-		sh.settle(&l, c, failed, t.now())
+	id, at, err := t.charge(sh, &l)
+	if err == nil && !sh.confirmAt(at, 0) {
+		sh.settle(&l, id, failed, t.now())
 	}
 	t.unlockAndWrite(sh)
 	return err
@@ -297,10 +300,12 @@ func (t *Tracker) Sweep() (removed int) {
 
 // An Attempt is one that Begin has charged. Of Succeed, Fail and Cancel the first
 // that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
-type Attempt struct {
-	tracker *Tracker
-	login   login
-	charged charged
+type Attempt struct { // in seven words, as many as are returned in registers beside an error
+	tracker         *Tracker
+	source          source
+	id              int64 // the name of the charge
+	account, device uint64
+	secret          uint32
 }
 
 // Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
@@ -318,10 +323,13 @@ func (a Attempt) end(how outcome) {
 	if t == nil {
 		return
 	}
-	sh := t.shardOf(a.login.source)
+	var l login
+	t.shared.name(&l, a.source)
+	l.account, l.device, l.secret = a.account, a.device, a.secret
+	sh := t.shard(l.network)
 	sh.mu.Lock()
-	if how != failed || !sh.confirm(&a.login, a.charged) {
-		sh.settle(&a.login, a.charged, how, t.now())
+	if how != failed || !sh.confirm(&l, a.id) {
+		sh.settle(&l, a.id, how, t.now())
 	}
 	t.unlockAndWrite(sh)
 }
