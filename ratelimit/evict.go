@@ -65,14 +65,13 @@ func (t *table) placeIn(i uint32, level int) {
 	at[level].push(t.entries, i)
 }
 
-// placeCharged is place for an entry that was charged. One that stays in its level is only marked: it is put
-// first when its turn to be evicted comes.
-func (t *table) placeCharged(i uint32, now int64) {
-	e := &t.entries[i]
-	if level := t.suspicion(i, now); level != int(e.level) {
-		t.placeIn(i, level)
-	} else {
+// placeCharged is place for an entry that was charged. One that was charged before is only marked: it is
+// placed when its turn to be evicted comes, for the lists are far away in memory.
+func (t *table) placeCharged(i uint32) {
+	if e := &t.entries[i]; e.level > 0 {
 		e.touched = true
+	} else {
+		t.placeIn(i, 1)
 	}
 }
 
@@ -117,7 +116,7 @@ func (t *table) victims(f family) family {
 
 // patience is how many entries of one level are looked at to find one that has not been charged since it was
 // placed. Whatever is evicted, the sketch remembers: patience costs time and buys no safety.
-const patience = 4
+const patience = 16
 
 // victim returns the least suspicious entry of a family, and how suspicious it is. Those it passes by it places anew.
 func (t *table) victim(f family, now int64) (i uint32, level int, ok bool) {

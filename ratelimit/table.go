@@ -203,7 +203,7 @@ func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uin
 	if l.account != 0 && t.accounts.charge(l, now) {
 		t.emit(Event{Kind: AccountSlowed, Source: l.prefix(), Account: l.account, Wait: time.Duration(t.accounts.pace)}, now)
 	}
-	t.placeCharged(i, now)
+	t.placeCharged(i)
 	return now, i, verdict{}
 }
 
