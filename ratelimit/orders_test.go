@@ -14,11 +14,13 @@ import (
 // The proof says that nobody gets a sixth charge whoever is evicted: so here the worst are, or those that hurt most, or any.
 func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 	orders := map[string]func(sh *shard, i, j uint32, r *rand.Rand) bool{ // whether i goes before j
-		"at-random":             func(_ *shard, _, _ uint32, r *rand.Rand) bool { return r.IntN(2) == 0 },
-		"most-suspicious-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.suspicion(i, sh.last) > sh.suspicion(j, sh.last) },
-		"newest-first":          func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] > sh.stampsOf(j)[0] },
-		"oldest-first":          func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] < sh.stampsOf(j)[0] },
-		"open-first":            func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.entries[i].open > sh.entries[j].open },
+		"at-random": func(_ *shard, _, _ uint32, r *rand.Rand) bool { return r.IntN(2) == 0 },
+		"most-suspicious-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool {
+			return sh.suspicion(i, sh.last) > sh.suspicion(j, sh.last)
+		},
+		"newest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] > sh.stampsOf(j)[0] },
+		"oldest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] < sh.stampsOf(j)[0] },
+		"open-first":   func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.entries[i].open > sh.entries[j].open },
 	}
 	for name, before := range orders {
 		t.Run(name, func(t *testing.T) {
