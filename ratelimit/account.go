@@ -3,8 +3,10 @@ package ratelimit
 import (
 	"cmp"
 	"hash/maphash"
+	"math/bits"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -33,38 +35,35 @@ type Login struct {
 // a login is a Login with hashes for strings. Zero means that there is none.
 type login struct {
 	source
-	hash         uint64 // of the source
-	account      uint64
-	pair, device uint64 // of the account with the source, and with the device
-	secret       uint32 // of the account with the secret
+	hash            uint64 // of the source
+	network         uint64 // of the widest of its networks that is limited
+	account, device uint64 // the device with the account
+	secret          uint32 // with the account
 }
 
 // mark is what an entry keeps of the account of a charge.
 func (l *login) mark() uint32 { return uint32(l.account) }
 
+// name sets the source of a login. It does so in place: a literal would be made elsewhere and copied.
+func (s *shared) name(l *login, from source) {
+	l.source, l.hash, l.network = from, s.hash(from), s.network(from)
+}
+
 // login hashes the strings of a Login. Each kind of hash is of a type of its own, so
 // no two ways to put strings together give one hash.
-func (t *table) login(l Login, s source) login {
+func (s *shared) login(l Login, from source) (hashed login) {
+	s.name(&hashed, from)
 	if l.Account == "" {
-		return login{source: s, hash: t.hash(s)}
-	}
-	type pair struct {
-		account string
-		source  source
+		return hashed
 	}
 	type device struct{ account, device string }
 	type secret struct{ account, secret string }
-	hashed := login{
-		source:  s,
-		hash:    t.hash(s),
-		account: atLeastOne(maphash.String(t.seed, l.Account)),
-		pair:    atLeastOne(maphash.Comparable(t.seed, pair{l.Account, s})),
-	}
+	hashed.account = atLeastOne(maphash.String(s.seed, l.Account))
 	if l.Device != "" {
-		hashed.device = atLeastOne(maphash.Comparable(t.seed, device{l.Account, l.Device}))
+		hashed.device = atLeastOne(maphash.Comparable(s.seed, device{l.Account, l.Device}))
 	}
 	if l.Secret != "" {
-		hashed.secret = uint32(atLeastOne(maphash.Comparable(t.seed, secret{l.Account, l.Secret})))
+		hashed.secret = uint32(atLeastOne(maphash.Comparable(s.seed, secret{l.Account, l.Secret})))
 	}
 	return hashed
 }
@@ -82,9 +81,12 @@ func atLeastOne(hash uint64) uint64 {
 // could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
 // logged in to it before, from his address or with his device, is no stranger.
 type accounts struct {
-	tier  prefixTier // zero limit: accounts are not limited
-	pace  int64
-	last  []int64 // a cell of the tier: the last charge
+	pace int64
+
+	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	tier  prefixTier // nil: accounts are not limited
+	last  []int64    // a cell of the tier: the last charge
+	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
 
@@ -92,49 +94,98 @@ func newAccounts(c Config) accounts {
 	if c.AccountFailures < 0 {
 		return accounts{}
 	}
-	tier := newPrefixTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window), c.MaxAddresses)
+	limit := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window))
+	tier := newPrefixTier(&limit, c.MaxAddresses)
 	return accounts{
-		tier:  tier,
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
+		tier:  tier,
 		last:  make([]int64, len(tier.cells)),
 		known: newKnown(c),
 	}
 }
 
+// counts reports whether the account of a login is limited.
+func (a *accounts) counts(l *login) bool { return l.account != 0 && a.tier.tier != nil }
+
 // judge says whether a stranger may try an account.
 func (a *accounts) judge(l *login, now int64) verdict {
-	if l.account == 0 || a.tier.limit == 0 || !a.tier.full(l.account, now) || a.known.find(l) != nil {
+	if !a.counts(l) {
+		return verdict{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.tier.full(l.account, now) || a.known.find(l) != nil {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
-	if wait := last + a.pace - now; wait > 0 {
-		return verdict{kind: slowed, wait: wait}
+	if until := last + a.pace; until > now {
+		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
 }
 
 // charge charges an account, and reports whether that makes it slow.
 func (a *accounts) charge(l *login, now int64) (slow bool) {
-	if l.account == 0 || a.tier.limit == 0 {
+	if !a.counts(l) {
 		return false
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for row := range sketchRows {
-		a.last[a.tier.at(l.account, row)] = now
+		last := &a.last[a.tier.at(l.account, row)]
+		*last = max(*last, now)
 	}
 	return a.tier.add(l.account, now) == a.tier.limit
 }
 
 // refund gives a charge back that was made at a time.
 func (a *accounts) refund(l *login, at int64) {
-	if l.account != 0 && a.tier.limit > 0 {
-		a.tier.sub(l.account, at)
+	if !a.counts(l) {
+		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tier.sub(l.account, at)
+}
+
+// befriend makes the address and the device of a login known.
+func (a *accounts) befriend(l *login, now int64) {
+	if !a.counts(l) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known.add(l, now)
+}
+
+// chargeKnown charges an acquaintance for an attempt that a stranger would be denied. It returns the time that
+// names the charge, and reports whether there is such an acquaintance with a budget left.
+func (a *accounts) chargeKnown(l *login, now int64) (id int64, ok bool) {
+	if !a.counts(l) {
+		return 0, false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now = max(now, a.named+1)
+	if !a.known.charge(l, now) {
+		return 0, false
+	}
+	a.named = now
+	return now, true
+}
+
+// settleKnown says how the attempt of an acquaintance went, and reports whether it was under way.
+func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known.settle(l, id, how)
 }
 
 // known remembers who has logged in to an account: an address or a device of which
 // one attempt succeeded. It is a hash table of sets of four; the one of a set that was used longest ago
 // goes.
 type known struct {
+	key    key
 	budget int // charges
 	width  int64
 	mask   uint64
@@ -156,9 +207,14 @@ func newKnown(c Config) known {
 		sets *= 2
 	}
 	return known{
-		budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
+		key: newKey(), budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
 		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
 	}
+}
+
+// pair returns the hash of an account with a source.
+func (k *known) pair(l *login) uint64 {
+	return atLeastOne(k.key.hash(l.account ^ bits.RotateLeft64(l.hash, 32)))
 }
 
 func (k *known) get(hash uint64) *acquaintance {
@@ -179,12 +235,12 @@ func (k *known) find(l *login) *acquaintance {
 	if a := k.get(l.device); a != nil {
 		return a
 	}
-	return k.get(l.pair)
+	return k.get(k.pair(l))
 }
 
 // add makes the address and the device of a login known.
 func (k *known) add(l *login, now int64) {
-	for _, hash := range [...]uint64{l.pair, l.device} {
+	for _, hash := range [...]uint64{k.pair(l), l.device} {
 		if hash == 0 || k.sets == nil {
 			continue
 		}
@@ -254,10 +310,14 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 // Success makes the address and the device known, and gives back the charges of the
 // same account from the same source, and no others.
 func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
-	addr, s, err := t.admit(l.Addr)
-	if err != nil || !addr.IsValid() {
+	s, counts, err := t.admit(l.Addr)
+	if !counts {
 		return Attempt{}, err
 	}
-	hashed := t.table.login(l, s)
-	return t.begin(&hashed)
+	hashed := t.shared.login(l, s)
+	id, err := t.begin(&hashed)
+	if err != nil {
+		return Attempt{}, err
+	}
+	return Attempt{t, s, id, hashed.account, hashed.device, hashed.secret}, nil
 }

@@ -16,34 +16,35 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("ratelimit: %v is denied, as all of %v are", e.Addr, e.Prefix)
 }
 
-// admit looks an address up in the lists. If there is no error, the address it
-// returns is the zero one if it is exempt, and otherwise one to be charged as s.
-func (t *Tracker) admit(addr netip.Addr) (_ netip.Addr, s source, err error) {
+// admit returns the source that an attempt from an address is charged to, and reports whether it is charged: it is
+// not if there is an error, nor if the address is exempt.
+func (t *Tracker) admit(addr netip.Addr) (s source, counts bool, err error) {
 	s, ok := sourceOf(addr)
 	if !ok {
-		return netip.Addr{}, source{}, ErrAddress
+		return source{}, false, ErrAddress
 	}
-	if len(t.deny) == 0 && len(t.allow) == 0 {
-		return addr, s, nil
+	if len(t.deny) > 0 || len(t.allow) > 0 {
+		return t.look(addr, s)
 	}
+	return s, true, nil
+}
+
+// look looks an address up in the lists.
+func (t *Tracker) look(addr netip.Addr, s source) (_ source, counts bool, err error) {
 	addr = addr.Unmap().WithZone("")
 	// What is inside a 6to4, NAT64 or Teredo address is denied with the IPv4 address, but
 	// not exempt with it: anybody may write what he likes into some of them.
 	for _, a := range []netip.Addr{addr, s.prefix().Addr()} {
 		if p, ok := find(t.deny, a); ok && (a == addr || s.family == ipv4) {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.table.counts.deniedList++
-			return netip.Addr{}, s, &DeniedError{addr, p}
+			t.deniedList.Add(1)
+			return s, false, &DeniedError{addr, p}
 		}
 	}
 	if _, ok := find(t.allow, addr); ok {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.table.counts.exempt++
-		return netip.Addr{}, s, nil
+		t.exempt.Add(1)
+		return s, false, nil
 	}
-	return addr, s, nil
+	return s, true, nil
 }
 
 // find returns the first of the prefixes that has an address.

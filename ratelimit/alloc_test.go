@@ -15,9 +15,12 @@ func TestAttemptsAllocateNothing(t *testing.T) {
 		_ = tracker.Fail(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 	}
 	known := netip.MustParseAddr("10.0.1.1")
+	lockedOut := netip.MustParseAddr("10.0.1.2")
+	require.NoError(t, tracker.LockNow(lockedOut, 0))
 	n := uint32(0)
 	for name, f := range map[string]func(){
 		"succeed": func() { a, _ := tracker.Begin(known); a.Succeed() },
+		"refused": func() { _, _ = tracker.Begin(lockedOut) },
 		"check":   func() { _ = tracker.Check(known) },
 		"evict": func() {
 			n++
@@ -42,7 +45,10 @@ func TestBytesIsNoLessThanTheHeap(t *testing.T) {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		for i := range 3 * addresses {
-			_ = tracker.Fail(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+			addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+			_ = tracker.Fail(addr)
+			_ = tracker.LockNow(addr, 0)
+			_ = tracker.Check(addr) // an error is kept
 		}
 		grown := heap() - before
 		require.LessOrEqual(t, grown, tracker.Bytes()+4096)

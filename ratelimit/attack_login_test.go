@@ -131,7 +131,7 @@ func TestAttack13LockingTheOwnerOut(t *testing.T) {
 		stranger := ratelimit.Login{Addr: addr4(7), Account: "alice"}
 		require.ErrorAs(t, login(tracker, stranger), &busy)
 		require.Equal(t, ratelimit.TooManyForAccount, busy.Reason)
-		time.Sleep(busy.RetryAfter)
+		time.Sleep(busy.RetryAfter())
 		require.NoError(t, login(tracker, stranger), "slowed, not locked")
 	})
 }

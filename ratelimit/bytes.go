@@ -4,16 +4,26 @@ import (
 	"unsafe"
 )
 
-// bytes returns what the table takes of the heap.
-func (t *table) bytes() int64 {
-	n := sliceBytes(t.entries) + sliceBytes(t.stamps) + sliceBytes(t.long) + sliceBytes(t.index.cells) + sliceBytes(t.marks)
-	n += sliceBytes(t.accounts.tier.cells) + sliceBytes(t.accounts.last) + sliceBytes(t.accounts.known.sets)
-	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(queuedEvents*int64(unsafe.Sizeof(Event{}))+128)
-	for f := range t.family {
-		k := &t.family[f]
-		n += sliceBytes(k.levels) + sliceBytes(k.sketch.cells) + sliceBytes(k.sketch.long) + sliceBytes(k.tiers)
-		for i := range k.tiers {
-			n += sliceBytes(k.tiers[i].cells)
+// bytes returns what the tracker takes of the heap, with all the errors that it may keep.
+func (t *Tracker) bytes() int64 {
+	s := t.shared
+	n := sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks) + sliceBytes(s.pool.long)
+	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(int64(unsafe.Sizeof(refusal{})))
+	n += sliceBytes(s.accounts.tier.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
+	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(int64(unsafe.Sizeof(shared{}))) + sliceBytes(t.shards)
+	n += allocated(queuedEvents*int64(unsafe.Sizeof(Event{})) + 128)
+	for _, k := range s.sketches {
+		n += allocated(int64(unsafe.Sizeof(sketch{}))) + sliceBytes(k.cells) + sliceBytes(k.long)
+	}
+	for i := range t.shards {
+		tb := &t.shards[i].table
+		n += sliceBytes(tb.index)
+		for f := range tb.family {
+			k := &tb.family[f]
+			n += sliceBytes(k.levels) + sliceBytes(k.tiers)
+			for i := range k.tiers {
+				n += sliceBytes(k.tiers[i].cells)
+			}
 		}
 	}
 	return n

@@ -13,7 +13,9 @@ type mark struct {
 func (t *table) push(i uint32, l *login, now int64) {
 	e := &t.entries[i]
 	stamps := t.stampsOf(i)
-	copy(stamps[1:], stamps)
+	for j := len(stamps) - 1; j > 0; j-- { // copy takes longer for so few
+		stamps[j] = stamps[j-1]
+	}
 	stamps[0] = now
 	all := uint64(1)<<t.rule.failures - 1 // for 64 it overflows to all bits
 	e.open = (e.open<<1 | 1) & all

@@ -148,6 +148,14 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// family returns that of the sources.
+func (p PrefixLimit) family() family {
+	if p.IPv4 {
+		return ipv4
+	}
+	return ipv6
+}
+
 // longest returns the length of the longest prefix that has more than one source.
 func (p PrefixLimit) longest() int {
 	if p.IPv4 {

@@ -4,33 +4,39 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
 // A LockedError is returned by [Tracker.Begin] and [Tracker.Check] while a source is
-// locked out.
+// locked out. It is the same for all attempts in one lock-out: do not change it.
 type LockedError struct {
-	Source     netip.Prefix
-	RetryAfter time.Duration // until the lock-out ends
+	Source netip.Prefix
+	Until  time.Time // when the lock-out ends
 }
+
+// RetryAfter returns how long it is until then, or zero if that has passed.
+func (e *LockedError) RetryAfter() time.Duration { return max(0, time.Until(e.Until)) }
 
 // Error names the source and says when it may try again.
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source, e.RetryAfter.Round(time.Second))
+	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source, e.RetryAfter().Round(time.Second))
 }
 
 // A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source is not
-// locked out and yet may not be charged: see [Reason].
+// locked out and yet may not be charged.
 type BusyError struct {
-	Source     netip.Prefix
-	RetryAfter time.Duration // until the oldest charge leaves the window; an attempt that ends may make room sooner
-	Saturated  bool          // Reason is TooManyRemembered: some of the charges may be those of another source
-	Reason     Reason
+	Source netip.Prefix
+	Reason Reason
+	Until  time.Time // when the oldest charge leaves the window; an attempt that ends may make room sooner
 }
+
+// RetryAfter returns how long it is until then, or zero if that has passed.
+func (e *BusyError) RetryAfter() time.Duration { return max(0, time.Until(e.Until)) }
 
 // Error names the source and says when it may try again at the latest.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("ratelimit: %v has %v, want fewer or a wait of %v", e.Source, e.Reason, e.RetryAfter.Round(time.Second))
+	return fmt.Sprintf("ratelimit: %v has %v, want fewer or a wait of %v", e.Source, e.Reason, e.RetryAfter().Round(time.Second))
 }
 
 // A Reason says why a source is denied that is not locked out.
@@ -68,18 +74,18 @@ func RetryAfter(err error) (time.Duration, bool) {
 	var busy *BusyError
 	switch {
 	case errors.As(err, &locked):
-		return locked.RetryAfter, true
+		return locked.RetryAfter(), true
 	case errors.As(err, &busy):
-		return busy.RetryAfter, true
+		return busy.RetryAfter(), true
 	}
 	return 0, false
 }
 
 // A verdict is what the table says to an attempt.
 type verdict struct {
-	kind verdictKind
-	bits uint8 // crowded: the length of the prefix
-	wait int64 // nanoseconds
+	kind  verdictKind
+	bits  uint8 // crowded: the length of the prefix
+	until int64 // when it will be another
 }
 
 type verdictKind uint8
@@ -92,23 +98,44 @@ const (
 	exhausted             // the long window
 	crowded               // a network
 	slowed                // an account
+	noRoom                // allowed, once another table gives a slot
 )
 
-func (v verdict) err(s source) error {
-	wait := time.Duration(v.wait)
-	switch v.kind {
-	case allowed:
-		return nil
-	case locked:
-		return &LockedError{Source: s.prefix(), RetryAfter: wait}
-	case saturated:
-		return &BusyError{Source: s.prefix(), RetryAfter: wait, Saturated: true, Reason: TooManyRemembered}
-	case exhausted:
-		return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyLong}
-	case slowed:
-		return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyForAccount}
-	case crowded:
-		return &BusyError{Source: s.network(int(v.bits)), RetryAfter: wait, Reason: TooManyInPrefix}
+var reasons = [...]Reason{
+	busy: TooManyOpen, saturated: TooManyRemembered, exhausted: TooManyLong, crowded: TooManyInPrefix, slowed: TooManyForAccount,
+}
+
+// denial returns the error of a verdict on a source, which is not that it is locked out.
+func (v verdict) denial(s source, c *clock) *BusyError {
+	e := &BusyError{Source: s.prefix(), Reason: reasons[v.kind], Until: c.at(v.until)}
+	if v.kind == crowded {
+		e.Source = s.network(int(v.bits))
 	}
-	return &BusyError{Source: s.prefix(), RetryAfter: wait, Reason: TooManyOpen}
+	return e
+}
+
+// Refusals keep the errors of those who are locked out, one of each, for whoever is knocks often: a refusal then costs no
+// allocation. They are of the first so many slots; those that come after share them.
+type refusals []atomic.Pointer[refusal]
+
+type refusal struct {
+	LockedError
+	source source
+	until  int64
+}
+
+// mostRefusals are enough for all but the largest trackers, and keep what the collector has to look at small.
+const mostRefusals = 1 << 14
+
+func newRefusals(addresses int) refusals { return make(refusals, min(addresses, mostRefusals)) }
+
+// get returns the error for the source in slot i.
+func (r refusals) get(i uint32, s source, until int64, c *clock) *LockedError {
+	cell := &r[int(i)%len(r)]
+	if was := cell.Load(); was != nil && was.source == s && was.until == until {
+		return &was.LockedError
+	}
+	now := &refusal{LockedError{s.prefix(), c.at(until)}, s, until}
+	cell.Store(now)
+	return &now.LockedError
 }

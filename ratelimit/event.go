@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,34 +65,21 @@ func (k EventKind) String() string {
 // Events returns the channel that all events are sent to, the same each time. It holds 256 that
 // nobody has received; what comes then is dropped and counted in [Stats]. So a
 // slow receiver delays no attempt. The channel is never closed.
-func (t *Tracker) Events() <-chan Event { return t.table.events }
+func (t *Tracker) Events() <-chan Event { return t.shared.events.queue }
+
+type events struct {
+	queue   chan Event
+	dropped atomic.Uint64
+}
+
+func newEvents() events { return events{queue: make(chan Event, queuedEvents)} }
 
 // emit queues an event that happened at a time.
-func (t *table) emit(e Event, at int64) {
-	e.Time = t.base.Add(time.Duration(at))
+func (s *shared) emit(e Event, at int64) {
+	e.Time = s.clock.at(at)
 	select {
-	case t.events <- e:
+	case s.events.queue <- e:
 	default:
-		t.counts.eventsDropped++
-	}
-}
-
-// An alarm counts the failures of all sources, in windows that follow each other.
-type alarm struct {
-	from   int64 // when the window began
-	count  int
-	raised bool // in this window or the one before
-}
-
-// raiseAlarm counts a failure.
-func (t *table) raiseAlarm(now int64) {
-	a := &t.alarm
-	if passed := now - a.from; passed >= t.rule.window {
-		quiet := t.rule.alarm < 0 || a.count < t.rule.alarm || passed >= 2*t.rule.window
-		*a = alarm{from: now, raised: a.raised && !quiet}
-	}
-	if a.count++; a.count == t.rule.alarm && !a.raised {
-		a.raised = true
-		t.emit(Event{Kind: Alarm}, now)
+		s.events.dropped.Add(1)
 	}
 }

@@ -1,84 +1,78 @@
 package ratelimit
 
-import "hash/maphash"
+// levels are how many there are besides those for each number of charges: see suspicion.
+const levels = 3
 
-func (t *table) hash(s source) uint64 { return maphash.Comparable(t.family[s.family].seed, s.bits) }
-
-// find returns the entry of a source with that hash.
-func (t *table) find(hash uint64, s source) (uint32, bool) {
-	return t.index.find(hash, func(i uint32) bool { return t.entries[i].source == s })
-}
-
-// insert enters a source, with what the sketch says at least of it. There must be
-// less than a full window of that.
-func (t *table) insert(hash uint64, s source, now int64) uint32 {
-	if t.len == t.rule.addresses {
-		t.evict(s.family, now)
+// insert enters a source, with what the sketch says at least of it; there must be
+// less than a full window of that. It reports whether there was room.
+func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
+	if i, ok = t.pool.take(); !ok {
+		if i, ok = t.evict(t.victims(s.family), t.most, now); !ok {
+			return 0, false
+		}
 	}
-	i := t.free
-	if i != 0 {
-		i--
-		t.free = t.entries[i].next
-	} else {
-		i = uint32(len(t.entries))
-		t.entries = append(t.entries, entry{})
-	}
-	k := &t.family[s.family]
 	e := &t.entries[i]
-	*e = entry{source: s, used: true}
-	for j, stamps := 0, t.stampsOf(i); j < len(stamps); j++ {
-		stamps[j] = k.sketch.least(hash, j)
-		if stamps[j] != 0 {
+	*e = entry{source: s}
+	stamps := t.stampsOf(i)
+	e.forgivenAt, t.long[i] = t.sketches[s.family].recall(hash, stamps)
+	for j, stamp := range stamps {
+		if stamp != 0 {
 			e.inherited |= 1 << j
 		}
 	}
-	e.forgivenAt = k.sketch.least(hash, k.sketch.forgivenAt())
-	t.long[i] = k.sketch.leastLong(hash)
 	if t.rule.long > 0 {
 		t.long[i].trim(t.rule.long - t.rule.failures)
 	}
-	t.index.insert(hash, i)
-	t.len++
-	k.len++
-	k.levels[0].push(t.entries, i)
-	return i
+	t.chain(hash, i)
+	t.pool.count(s.family, 1)
+	t.family[s.family].levels[0].push(t.entries, i)
+	return i, true
 }
 
-func (t *table) hashAt(i uint32) uint64 { return t.hash(t.entries[i].source) }
-
-// forget takes an entry out, and remembers in the sketch what it did.
+// forget takes an entry out, and remembers in the sketch what it did. The slot is then the caller's.
 func (t *table) forget(i uint32, now int64) {
 	e := &t.entries[i]
 	if e.pardoned {
 		e.lockedUntil = 0
 	}
 	t.long[i].advance(t.longBucket(now))
-	t.family[e.source.family].sketch.fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, t.long[i])
+	t.sketches[e.source.family].fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, t.long[i])
 	t.remove(i)
 }
 
-// remove takes an entry out.
+// remove takes an entry out. The slot is then the caller's.
 func (t *table) remove(i uint32) {
 	e := &t.entries[i]
-	k := &t.family[e.source.family]
-	k.levels[e.level].remove(t.entries, i)
-	t.index.remove(t.hash(e.source), i, t.hashAt)
+	t.family[e.source.family].levels[e.level].remove(t.entries, i)
+	t.unchain(t.hash(e.source), i)
+	t.pool.count(e.source.family, -1)
 	clear(t.stampsOf(i))
 	t.long[i] = histogram{}
-	clear(t.marksOf(i))
-	t.len--
-	k.len--
-	*e = entry{next: t.free}
-	t.free = i + 1
+	if t.marked {
+		clear(t.marksOf(i))
+	}
+	*e = entry{}
 }
 
 // place puts an entry first in the level of its suspicion.
-func (t *table) place(i uint32, now int64) {
+func (t *table) place(i uint32, now int64) { t.placeIn(i, t.suspicion(i, now)) }
+
+func (t *table) placeIn(i uint32, level int) {
 	e := &t.entries[i]
-	levels := t.family[e.source.family].levels
-	levels[e.level].remove(t.entries, i)
-	e.level = uint8(t.suspicion(i, now))
-	levels[e.level].push(t.entries, i)
+	at := t.family[e.source.family].levels
+	at[e.level].remove(t.entries, i)
+	e.level, e.touched = uint8(level), false
+	at[level].push(t.entries, i)
+}
+
+// placeCharged is place for an entry that was charged. One that was charged before is only marked: it is
+// placed when its turn to be evicted comes, for the lists are far away in memory.
+func (t *table) placeCharged(i uint32) {
+	if e := &t.entries[i]; e.level > 0 {
+		e.touched = true
+	} else {
+		t.placeIn(i, 1)
+	}
 }
 
 // suspicion ranks entries for eviction: by charges of their own in the window, then
@@ -107,29 +101,58 @@ func (t *table) longNow(i uint32, now int64) int {
 // spent reports whether the sketch can be trusted with all that needs to be known of
 // an entry: nothing in the window, and little in the long one.
 func (t *table) spent(i uint32, now int64) bool {
-	return t.suspicion(i, now) == 0 && !t.inWindow(t.stampsOf(i)[0], now) &&
+	return !t.inWindow(t.stampsOf(i)[0], now) && t.suspicion(i, now) == 0 &&
 		(t.rule.long <= 0 || t.longNow(i, now) <= t.rule.failures)
 }
 
-// evict makes room for a source of a family: at the cost of its own, unless the
+// victims returns the family of which one has to go for a newcomer of another: his own, unless the
 // other has more than its half.
-func (t *table) evict(f family, now int64) {
-	if k := &t.family[f]; k.len == 0 || k.len < t.rule.addresses/2 {
-		f = 1 - f
+func (t *table) victims(f family) family {
+	if n := t.pool.len()[f]; n == 0 || n < t.rule.addresses/2 {
+		return 1 - f
 	}
-	k := &t.family[f]
-	for level := range k.levels {
-		if i, ok := k.levels[level].last(); ok && t.spent(i, now) {
-			t.forget(i, now)
-			return
+	return f
+}
+
+// patience is how many entries of one level are looked at to find one that has not been charged since it was
+// placed. Whatever is evicted, the sketch remembers: patience costs time and buys no safety.
+const patience = 16
+
+// victim returns the least suspicious entry of a family, and how suspicious it is. Those it passes by it places anew.
+func (t *table) victim(f family, now int64) (i uint32, level int, ok bool) {
+	at := t.family[f].levels
+	for level := range at {
+		if i, ok := at[level].last(); ok && t.spent(i, now) {
+			return i, 0, true
 		}
 	}
-	for level := range k.levels {
-		i, ok := k.levels[level].last()
-		if !ok {
-			continue
+	for level := range at {
+		for range patience {
+			if i, ok = at[level].last(); !ok {
+				break
+			}
+			is := t.suspicion(i, now)
+			if is == level && !t.entries[i].touched || is < level {
+				return i, is, true
+			}
+			t.placeIn(i, is)
 		}
-		e := &t.entries[i]
+		if i, ok = at[level].last(); ok {
+			return i, level, true
+		}
+	}
+	return 0, 0, false
+}
+
+// evict takes the least suspicious of a family out, if there is one that is no more suspicious than most. The slot
+// is then the caller's.
+func (t *table) evict(f family, most int, now int64) (i uint32, ok bool) {
+	i, level, ok := t.victim(f, now)
+	if !ok || level > most {
+		return 0, false
+	}
+	e := &t.entries[i]
+	if !t.spent(i, now) {
 		t.counts.evicted++
 		if t.inWindow(t.stampsOf(i)[0], now) || e.locked(now) {
 			t.counts.evictedLive++
@@ -137,19 +160,20 @@ func (t *table) evict(f family, now int64) {
 		if e.locked(now) {
 			t.counts.evictedLocked++
 		}
-		t.forget(i, now)
-		return
 	}
+	t.forget(i, now)
+	return i, true
 }
 
-// sweep removes what is spent of the entries from one number to another.
+// sweep removes what is spent of the entries in the cells of the index from one number to another.
 func (t *table) sweep(from, to int, now int64) (removed int) {
-	for i := from; i < min(to, len(t.entries)); i++ {
-		if t.entries[i].used && t.spent(uint32(i), now) {
-			t.forget(uint32(i), now)
+	t.each(from, to, func(i uint32) {
+		if t.spent(i, now) {
+			t.forget(i, now)
+			t.pool.put(i)
 			removed++
 		}
-	}
+	})
 	t.counts.swept += uint64(removed)
 	return removed
 }

@@ -14,13 +14,13 @@ func (t *Tracker) Lookup(addr netip.Addr) (Record, bool) {
 	if !ok {
 		return Record{}, false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i, ok := t.table.find(t.table.hash(s), s)
+	hash, sh := t.lock(s)
+	defer sh.mu.Unlock()
+	i, ok := sh.find(hash, s)
 	if !ok {
 		return Record{}, false
 	}
-	return t.record(i, t.now()), true
+	return sh.record(i, t.now()), true
 }
 
 // An Explanation says why an address is denied, or how far it is from that.
@@ -87,23 +87,28 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	} else if _, x.Exempt = find(t.allow, addr.Unmap().WithZone("")); !x.Exempt {
 		x.Err = t.Check(addr)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	tb, now := &t.table, t.now()
-	hash := tb.hash(s)
+	hash, tb := t.lock(s)
+	defer tb.mu.Unlock()
+	now := t.now()
 	i, ok := tb.find(hash, s)
 	if x.Tracked = ok; ok {
-		x.Record, x.Long = t.record(i, now), tb.longNow(i, now)
+		x.Record, x.Long = tb.record(i, now), tb.longNow(i, now)
 	}
-	for j := range tb.rule.failures {
-		stamp, kind := tb.family[s.family].sketch.least(hash, j), Inherited
+	stamps := make([]int64, tb.rule.failures)
+	if ok {
+		copy(stamps, tb.stampsOf(i))
+	} else {
+		tb.sketches[s.family].recall(hash, stamps)
+	}
+	for j, stamp := range stamps {
+		kind := Inherited
 		if ok {
-			stamp, kind = tb.stampsOf(i)[j], tb.entries[i].kind(j)
+			kind = tb.entries[i].kind(j)
 		}
 		if !tb.inWindow(stamp, now) {
 			break
 		}
-		x.Charges = append(x.Charges, Charge{t.base.Add(time.Duration(stamp)), kind})
+		x.Charges = append(x.Charges, Charge{t.shared.clock.at(stamp), kind})
 	}
 	for n := range tb.family[s.family].tiers {
 		p := &tb.family[s.family].tiers[n]

@@ -9,42 +9,61 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkInvariants walks the whole table.
-func checkInvariants(t *testing.T, tb *table) {
+// checkInvariants walks all tables of a tracker, of which nobody may hold a lock.
+func checkInvariants(t *testing.T, tracker *Tracker) {
 	t.Helper()
-	used, inLists := 0, 0
-	for i := range tb.entries {
-		e := &tb.entries[i]
-		if !e.used {
-			continue
-		}
-		used++
-		at, ok := tb.find(tb.hash(e.source), e.source)
-		require.True(t, ok)
-		require.EqualValues(t, i, at)
-		stamps := tb.stampsOf(uint32(i))
-		for j := 1; j < len(stamps); j++ {
-			require.True(t, stamps[j] <= stamps[j-1], "charges are newest first")
-		}
-		require.Zero(t, e.open&e.inherited)
+	p := &tracker.shared.pool
+	owned := make([]bool, len(p.entries))
+	own := func(i uint32) {
+		require.False(t, owned[i], "slot %d is twice in use", i)
+		owned[i] = true
 	}
-	var kinLen int
-	for f := range tb.family {
-		k := &tb.family[f]
-		kinLen += k.len
-		for level := range k.levels {
-			for i := k.levels[level].head; i != 0; i = tb.entries[i-1].next {
-				require.EqualValues(t, level, tb.entries[i-1].level)
-				require.EqualValues(t, f, tb.entries[i-1].source.family)
-				inLists++
+	var len [families]int
+	for n := range tracker.shards {
+		sh := &tracker.shards[n]
+		sh.mu.Lock()
+		inIndex := 0
+		sh.each(0, 1<<30, func(i uint32) {
+			own(i)
+			inIndex++
+			e := &sh.entries[i]
+			len[e.source.family]++
+			require.Same(t, sh, tracker.shardOf(e.source))
+			at, ok := sh.find(sh.hash(e.source), e.source)
+			require.True(t, ok)
+			require.Equal(t, i, at)
+			stamps := sh.stampsOf(i)
+			for j := 1; j < sh.rule.failures; j++ {
+				require.True(t, stamps[j] <= stamps[j-1], "charges are newest first")
+			}
+			require.Zero(t, e.open&e.inherited)
+		})
+		inLists := 0
+		for f := range sh.family {
+			for level, list := range sh.family[f].levels {
+				last := uint32(0)
+				for i := list.head; i != 0; i = sh.entries[i-1].next {
+					require.EqualValues(t, level, sh.entries[i-1].level)
+					require.EqualValues(t, f, sh.entries[i-1].source.family)
+					require.Equal(t, last, sh.entries[i-1].prev)
+					last = i
+					inLists++
+				}
+				require.Equal(t, last, list.tail)
 			}
 		}
+		require.Equal(t, inIndex, inLists)
+		sh.mu.Unlock()
 	}
-	require.Equal(t, tb.len, used)
-	require.Equal(t, tb.len, inLists)
-	require.Equal(t, tb.len, kinLen)
-	require.Equal(t, tb.len, tb.index.len)
-	require.LessOrEqual(t, tb.len, tb.rule.addresses)
+	require.Equal(t, p.len(), len)
+	require.LessOrEqual(t, len[ipv4]+len[ipv6], tracker.shared.rule.addresses)
+	for i := p.free; i != 0; i = p.entries[i-1].next {
+		own(i - 1)
+		require.Equal(t, entry{next: p.entries[i-1].next}, p.entries[i-1])
+	}
+	for i := range p.entries {
+		require.Equal(t, i < int(p.next), owned[i], "slot %d is lost", i)
+	}
 }
 
 // A reference remembers every allowed charge of every source for ever.
@@ -60,7 +79,39 @@ func (r reference) inWindow(s source, now, window int64) (n int) {
 	return n
 }
 
-func loginOf(tb *table, s source) *login { return &login{source: s, hash: tb.hash(s)} }
+// A clockwork is a tracker whose time is an argument.
+type clockwork struct{ *Tracker }
+
+func (c clockwork) charge(s source, now int64) (id int64, v verdict) {
+	var l login
+	c.shared.name(&l, s)
+	sh := c.shardOf(s)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for {
+		i, ok := sh.find(l.hash, s)
+		id, _, v := sh.charge(&l, i, ok, now)
+		if v.kind != noRoom {
+			return id, v
+		}
+		c.makeRoom(sh, s.family, now)
+	}
+}
+
+func (c clockwork) settle(s source, id int64, how outcome, now int64) {
+	var l login
+	c.shared.name(&l, s)
+	sh := c.shardOf(s)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if how != failed || !sh.confirm(&l, id) {
+		sh.settle(&l, id, how, now)
+	}
+}
+
+func (c clockwork) sweep(now int64) {
+	c.inChunks(func(sh *shard, from, to int) { sh.sweep(from, to, now) })
+}
 
 // Whatever floods the table, nobody gets a sixth charge in a window: compared with
 // a reference that forgets nothing.
@@ -68,18 +119,16 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 	for _, attack := range []string{"random", "drip-and-flush", "lock-and-flush"} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("%s/seed=%d", attack, seed), func(t *testing.T) {
-				config := Config{MaxAddresses: 20 + int(seed)*30}
-				tb := newTable(config.withDefaults())
+				tb := clockwork{newTracker(Config{MaxAddresses: 20 + int(seed)*30}.withDefaults(), 1<<seed)}
 				r := rand.New(rand.NewPCG(seed, 1))
 				made := reference{}
 				type open struct {
 					s source
-					c charged
+					c int64
 				}
 				var pending []open
 				now := int64(1)
 				step := int64(15*time.Minute) / 4000
-				evicted := uint64(0)
 				for n := range 40_000 {
 					now += r.Int64N(2 * step)
 					s := source{bits: uint64(r.IntN(2000)), family: family(r.IntN(2))}
@@ -91,10 +140,10 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 					case "lock-and-flush":
 						s.bits = uint64(n/7) % 3000
 					}
-					c, v := tb.charge(loginOf(&tb, s), now)
+					c, v := tb.charge(s, now)
 					if v.kind == allowed {
-						require.Less(t, made.inWindow(s, c.id, tb.rule.window), tb.rule.failures, "charge %d", n)
-						made[s] = append(made[s], c.id)
+						require.Less(t, made.inWindow(s, c, tb.shared.rule.window), tb.shared.rule.failures, "charge %d", n)
+						made[s] = append(made[s], c)
 						pending = append(pending, open{s, c})
 					}
 					for len(pending) > 0 && r.IntN(3) > 0 {
@@ -103,12 +152,12 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 						pending[k] = pending[len(pending)-1]
 						pending = pending[:len(pending)-1]
 						if r.IntN(10) > 0 {
-							tb.settle(loginOf(&tb, p.s), p.c, failed, now)
+							tb.settle(p.s, p.c, failed, now)
 							continue
 						}
-						tb.settle(loginOf(&tb, p.s), p.c, succeeded, now) // the charge is given back
+						tb.settle(p.s, p.c, succeeded, now) // the charge is given back
 						for j, at := range made[p.s] {
-							if at == p.c.id {
+							if at == p.c {
 								made[p.s] = append(made[p.s][:j:j], made[p.s][j+1:]...)
 								break
 							}
@@ -116,14 +165,13 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 					}
 					switch r.IntN(2000) {
 					case 0:
-						tb.sweep(0, len(tb.entries), now)
+						tb.sweep(now)
 					case 1:
-						checkInvariants(t, &tb)
+						checkInvariants(t, tb.Tracker)
 					}
-					evicted = tb.counts.evicted
 				}
-				checkInvariants(t, &tb)
-				require.NotZero(t, evicted, "the flood must have made the table forget")
+				checkInvariants(t, tb.Tracker)
+				require.NotZero(t, tb.Stats().Evicted, "the flood must have made the table forget")
 			})
 		}
 	}
@@ -134,12 +182,12 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz"))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		tb := newTable(Config{Failures: 2, MaxAddresses: 3, Window: 100, Lockout: 200, MaxLockout: 900}.withDefaults())
+		tb := clockwork{newTracker(Config{Failures: 2, MaxAddresses: 3, Window: 100, Lockout: 200, MaxLockout: 900}.withDefaults(), 2)}
 		made := reference{}
 		now := int64(1)
 		type open struct {
 			s source
-			c charged
+			c int64
 		}
 		var opens []open
 		for _, op := range ops {
@@ -147,24 +195,24 @@ func FuzzTable(f *testing.F) {
 			now += int64(op&3) * 13
 			switch op >> 2 & 3 {
 			case 0, 1:
-				c, v := tb.charge(loginOf(&tb, s), now)
+				c, v := tb.charge(s, now)
 				if v.kind != allowed {
-					require.Positive(t, v.wait)
+					require.Greater(t, v.until, now)
 					break
 				}
-				require.Less(t, made.inWindow(s, c.id, 100), 2)
-				made[s] = append(made[s], c.id)
+				require.Less(t, made.inWindow(s, c, 100), 2)
+				made[s] = append(made[s], c)
 				opens = append(opens, open{s, c})
 			case 2:
 				if len(opens) > 0 {
 					o := opens[0]
 					opens = opens[1:]
-					tb.settle(loginOf(&tb, o.s), o.c, failed, now)
+					tb.settle(o.s, o.c, failed, now)
 				}
 			case 3:
-				tb.sweep(0, 3, now)
+				tb.sweep(now)
 			}
-			checkInvariants(t, &tb)
+			checkInvariants(t, tb.Tracker)
 		}
 	})
 }

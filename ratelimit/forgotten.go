@@ -21,10 +21,8 @@ func (t *Tracker) clientIP(r *http.Request, trusted []netip.Prefix) (netip.Addr,
 	if err == nil && (addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()) &&
 		!contains(trusted, addr) && (r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "") {
 		if peer, err := parseHop(r.RemoteAddr); err == nil && peer == addr {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			if t.table.counts.forgottenProxy++; t.table.counts.forgottenProxy == 1 {
-				t.table.emit(Event{Kind: ProxyForgotten, Source: netip.PrefixFrom(addr, addr.BitLen())}, t.now())
+			if t.forgottenProxy.Add(1) == 1 {
+				t.shared.emit(Event{Kind: ProxyForgotten, Source: netip.PrefixFrom(addr, addr.BitLen())}, t.now())
 			}
 		}
 	}

@@ -109,3 +109,19 @@ func (h *histogram) trim(limit int) {
 		h.total -= uint16(taken)
 	}
 }
+
+// A ruler numbers buckets. It remembers the bucket that it was asked for last, for a division takes longer than the
+// rest of a count.
+type ruler struct {
+	width, from int64
+	number      uint32
+}
+
+// at returns the number of the bucket that has a time.
+func (r *ruler) at(at int64) uint32 {
+	if uint64(at-r.from) >= uint64(r.width) {
+		r.number = uint32(at / r.width)
+		r.from = at - at%r.width
+	}
+	return r.number
+}

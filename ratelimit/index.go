@@ -2,55 +2,48 @@ package ratelimit
 
 import "math/bits"
 
-// An index finds entries by the hash of their source: a hash table with linear
-// probing, at most half full, that closes the gap when an entry goes.
-type index struct {
-	cells []uint32 // the number of an entry + 1; a power of two of them
-	len   int
-}
+// An index finds entries by the hash of their source: a cell has the first of a chain of entries, + 1.
+type index []uint32
 
-// find returns the entry of that hash that is the one.
-func (x *index) find(hash uint64, is func(i uint32) bool) (uint32, bool) {
-	mask := uint64(len(x.cells) - 1)
-	for at := hash & mask; x.cells[at] != 0; at = (at + 1) & mask {
-		if i := x.cells[at] - 1; is(i) {
-			return i, true
+// newIndex returns an index for so many entries.
+func newIndex(entries int) index { return make(index, 1<<bits.Len(uint(entries))) }
+
+func (x index) at(hash uint64) *uint32 { return &x[hash&uint64(len(x)-1)] }
+
+// find returns the entry of a source with that hash.
+func (t *table) find(hash uint64, s source) (uint32, bool) {
+	for i := *t.index.at(hash); i != 0; i = t.entries[i-1].chained {
+		if t.entries[i-1].source == s {
+			return i - 1, true
 		}
 	}
 	return 0, false
 }
 
-// newIndex returns an index for so many entries.
-func newIndex(entries int) index {
-	return index{cells: make([]uint32, 1<<bits.Len(uint(2*entries)))}
+// chain enters entry i, whose source has that hash.
+func (t *table) chain(hash uint64, i uint32) {
+	first := t.index.at(hash)
+	t.entries[i].chained = *first
+	*first = i + 1
 }
 
-// insert enters an entry.
-func (x *index) insert(hash uint64, i uint32) {
-	mask := uint64(len(x.cells) - 1)
-	at := hash & mask
-	for x.cells[at] != 0 {
-		at = (at + 1) & mask
+// unchain takes entry i out.
+func (t *table) unchain(hash uint64, i uint32) {
+	at := t.index.at(hash)
+	for *at != i+1 {
+		at = &t.entries[*at-1].chained
 	}
-	x.cells[at] = i + 1
-	x.len++
+	*at = t.entries[i].chained
 }
 
-// remove takes an entry out, and moves those that stand behind it because it stood
-// in their way.
-func (x *index) remove(hash uint64, i uint32, hashOf func(i uint32) uint64) {
-	mask := uint64(len(x.cells) - 1)
-	gap := hash & mask
-	for x.cells[gap] != i+1 {
-		gap = (gap + 1) & mask
-	}
-	for at := (gap + 1) & mask; x.cells[at] != 0; at = (at + 1) & mask {
-		home := hashOf(x.cells[at]-1) & mask
-		if (at-home)&mask >= (at-gap)&mask {
-			x.cells[gap] = x.cells[at]
-			gap = at
+// each calls f with the entries in the cells from one number to another. It may take out the entry it is called with, but no
+// other.
+func (t *table) each(from, to int, f func(i uint32)) {
+	for _, i := range t.index[min(from, len(t.index)):min(to, len(t.index))] {
+		for i != 0 {
+			next := t.entries[i-1].chained
+			f(i - 1)
+			i = next
 		}
 	}
-	x.cells[gap] = 0
-	x.len--
 }

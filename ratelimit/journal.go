@@ -1,9 +1,13 @@
 package ratelimit
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,7 +24,7 @@ type Journal struct {
 	name    string
 
 	// mu guards what follows, and is held while the file is written. It may be taken by
-	// who holds no lock; Tracker.mu may be taken by who holds it.
+	// who holds no lock; the lock of a table may be taken by who holds it.
 	mu       sync.Mutex
 	file     *os.File // nil: closed
 	appended int
@@ -56,21 +60,15 @@ func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, erro
 		}
 	}
 	j := &Journal{tracker: t, name: name}
-	t.mu.Lock()
-	if t.journal != nil {
-		t.mu.Unlock()
-		return nil, fmt.Errorf("ratelimit: the tracker has a journal already, want one at the most")
+	if !t.journal.CompareAndSwap(nil, j) {
+		return nil, errors.New("ratelimit: the tracker has a journal already, want one at the most")
 	}
-	t.journal = j
-	t.table.restore(records, t.now(), time.Now())
+	t.restore(records, time.Now())
 	if corrupt {
-		t.table.emit(Event{Kind: JournalCorrupt}, t.now())
+		t.shared.emit(Event{Kind: JournalCorrupt}, t.now())
 	}
-	t.mu.Unlock()
 	if err := j.begin(records); err != nil {
-		t.mu.Lock()
-		t.journal = nil
-		t.mu.Unlock()
+		t.journal.Store(nil)
 		return nil, err
 	}
 	return j, nil
@@ -106,20 +104,7 @@ func (j *Journal) save() error {
 // replace writes a new file for the old one, of which old are the records. j.mu must be held: so
 // what happens from here on is appended to the new file.
 func (j *Journal) replace(old []transition) (err error) {
-	t := j.tracker
-	var records []transition
-	for from := 0; ; from += sweepChunk {
-		t.mu.Lock()
-		records = t.table.snapshot(records, from, from+sweepChunk, t.now(), time.Now())
-		more := from+sweepChunk < len(t.table.entries)
-		if !more {
-			records = t.table.carry(records, old, time.Now())
-		}
-		t.mu.Unlock()
-		if !more {
-			break
-		}
-	}
+	records := j.tracker.snapshot(old)
 	b := []byte(journalMagic)
 	for i := range records {
 		b = records[i].append(b)
@@ -159,9 +144,7 @@ func (j *Journal) Close() error {
 		err = closed
 	}
 	j.file = nil
-	j.tracker.mu.Lock()
-	j.tracker.journal = nil
-	j.tracker.mu.Unlock()
+	j.tracker.journal.Store(nil)
 	return err
 }
 
@@ -176,31 +159,80 @@ func (j *Journal) write(r transition) {
 	_, err := j.file.Write(r.append(j.buffer[:0]))
 	j.appended++
 	t := j.tracker
-	if err == nil && j.appended > 4*t.table.rule.addresses+1000 {
+	if err == nil && j.appended > 4*t.shared.rule.addresses+1000 {
 		err = j.save()
 	}
 	if err != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.table.counts.journalErrors++
-		t.table.emit(Event{Kind: JournalFailed}, t.now())
+		t.journalErrors.Add(1)
+		t.shared.emit(Event{Kind: JournalFailed}, t.now())
 	}
 }
 
-// unlockAndWrite unlocks t.mu, and then writes what changed under it to the journal.
-func (t *Tracker) unlockAndWrite() {
-	journal, changed := t.journal, t.table.changed
-	t.table.changed = transition{}
-	if journal == nil || changed.kind == 0 {
-		t.mu.Unlock()
+// unlockAndWrite unlocks the table, and then writes what changed under the lock to the journal.
+func (t *Tracker) unlockAndWrite(sh *shard) {
+	if sh.changed.kind == 0 {
+		sh.mu.Unlock()
 		return
 	}
+	changed := sh.changed
+	sh.changed = transition{}
 	now, wall := t.now(), time.Now().UnixNano()
-	t.mu.Unlock()
+	sh.mu.Unlock()
+	journal := t.journal.Load()
+	if journal == nil {
+		return
+	}
 	changed.written = wall
 	if changed.kind == lockout {
 		changed.at += wall - now
 		changed.more += wall - now
 	}
 	journal.write(changed)
+}
+
+// snapshot returns what all tables know, and the lock-outs in an old journal that are not over and that the tables had to
+// forget. A flood of them makes no journal larger than a few times the table: those that end first go.
+func (t *Tracker) snapshot(old []transition) (records []transition) {
+	t.inChunks(func(sh *shard, from, to int) {
+		records = sh.snapshot(records, from, to, t.now(), time.Now())
+	})
+	forgotten, wall := map[source]transition{}, time.Now().UnixNano()
+	for _, r := range old {
+		if r.kind == unlocked {
+			delete(forgotten, r.source)
+		}
+		if r.kind != lockout || r.at <= wall {
+			continue
+		}
+		hash, sh := t.lock(r.source)
+		if _, tracked := sh.find(hash, r.source); !tracked {
+			forgotten[r.source] = r
+		}
+		sh.mu.Unlock()
+	}
+	kept := slices.SortedFunc(maps.Values(forgotten), func(a, b transition) int { return cmp.Compare(b.at, a.at) })
+	return append(records, kept[:min(len(kept), 4*t.shared.rule.addresses)]...)
+}
+
+// restore applies records in the order of their sequence. No time is allowed to pass
+// backwards: if the wall clock was set back, now is when the last record was written.
+func (t *Tracker) restore(records []transition, wall time.Time) {
+	clock, sequence := wall.UnixNano(), uint64(0)
+	for i := range records {
+		clock = max(clock, records[i].written)
+		sequence = max(sequence, records[i].sequence)
+	}
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		sh.sequence = max(sh.sequence, sequence)
+		sh.mu.Unlock()
+	}
+	now := t.now()
+	for i := range records {
+		_, sh := t.lock(records[i].source)
+		t.inRoom(sh, records[i].source, func() bool { return sh.restore(&records[i], now, clock) })
+		sh.changed = transition{} // it is in the journal
+		sh.mu.Unlock()
+	}
 }

@@ -162,7 +162,7 @@ func (p problem) write(w http.ResponseWriter) {
 func (t *Tracker) SetHeaders(h http.Header, wait time.Duration) {
 	seconds := strconv.FormatInt(ceilSeconds(wait), 10)
 	h.Set("Retry-After", seconds)
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"login";q=%d;w=%d`, t.table.rule.failures, ceilSeconds(time.Duration(t.table.rule.window))))
+	h.Set("RateLimit-Policy", fmt.Sprintf(`"login";q=%d;w=%d`, t.shared.rule.failures, ceilSeconds(time.Duration(t.shared.rule.window))))
 	h.Set("RateLimit", `"login";r=0;t=`+seconds)
 }
 

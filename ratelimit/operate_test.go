@@ -74,6 +74,39 @@ func TestLockNow(t *testing.T) {
 	})
 }
 
+// An attempt that fails while its source is locked makes the lock-out no shorter, and is no strike.
+func TestLateFailureLeavesALockoutAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{})
+		fail(t, tracker, alice, 4)
+		late, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		require.NoError(t, tracker.LockNow(alice, 3*time.Hour))
+		late.Fail()
+		requireLocked(t, tracker.Check(alice), 3*time.Hour)
+		r, _ := tracker.Lookup(alice)
+		require.Zero(t, r.Strikes)
+	})
+}
+
+// The error of a lock-out tells at any time how long it is until then, and a later one is another.
+func TestOneErrorForALockout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{})
+		fail(t, tracker, alice, 5)
+		first := tracker.Check(alice)
+		time.Sleep(20 * time.Minute)
+		_, again := tracker.Begin(alice)
+		require.Same(t, first, again)
+		requireLocked(t, first, 40*time.Minute)
+		time.Sleep(50 * time.Minute)
+		requireLocked(t, first, 0)
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), 2*time.Hour)
+		requireLocked(t, first, 0)
+	})
+}
+
 // An administrator can unlock whom only the sketch remembers, and who fails again is
 // locked again.
 func TestUnlockWhomTheTableForgot(t *testing.T) {

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"hash/maphash"
 	"math/bits"
 	"time"
 )
@@ -13,30 +12,38 @@ import (
 // Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
 // for each cell to do so.
 type prefixTier struct {
-	seed    maphash.Seed
+	*tier
+	buckets ruler
+	mask    uint32
+	cells   []histogram // two rows
+}
+
+// A tier is a PrefixLimit, with the key of its networks.
+type tier struct {
+	key     key
 	bits    int
 	shift   int // of source.bits
 	limit   int
 	observe bool
 	width   int64 // of a bucket
-	mask    uint32
-	cells   []histogram // two rows
 }
 
-func newPrefixTier(p PrefixLimit, window int64, addresses int) prefixTier {
-	row := 1 << bits.Len(uint(min(max(addresses/2, 64), 1<<14)-1))
+func newTier(p PrefixLimit, window int64) tier {
 	shift := 64 - p.Bits
 	if p.IPv4 {
 		shift = 32 - p.Bits
 	}
-	return prefixTier{
-		seed: maphash.MakeSeed(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe,
-		width: bucketWidth(window), mask: uint32(row - 1), cells: make([]histogram, sketchRows*row),
-	}
+	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, width: bucketWidth(window)}
+}
+
+// newPrefixTier returns one for a table of so many addresses.
+func newPrefixTier(t *tier, addresses int) prefixTier {
+	row := 1 << bits.Len(uint(min(max(addresses/2, 16), 1<<14)-1))
+	return prefixTier{tier: t, buckets: ruler{width: t.width}, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
 }
 
 // hash returns that of the network that a source is in.
-func (p *prefixTier) hash(s source) uint64 { return maphash.Comparable(p.seed, s.bits>>p.shift) }
+func (t *tier) hash(s source) uint64 { return t.key.hash(s.bits >> t.shift) }
 
 // at returns the number of a network's cell.
 func (p *prefixTier) at(hash uint64, row int) int {
@@ -45,19 +52,24 @@ func (p *prefixTier) at(hash uint64, row int) int {
 
 func (p *prefixTier) cell(hash uint64, row int) *histogram { return &p.cells[p.at(hash, row)] }
 
-// wait returns how long a network must wait for its next charge: zero if it need not.
-func (p *prefixTier) wait(hash uint64, now int64) int64 {
-	bucket := uint32(now / p.width)
-	a, b := p.cell(hash, 0).at(bucket), p.cell(hash, 1).at(bucket)
+// fullUntil returns when a network may be charged again: zero if it may be now.
+func (p *prefixTier) fullUntil(hash uint64, now int64) int64 {
+	a, b := p.cell(hash, 0), p.cell(hash, 1)
 	if int(min(a.total, b.total)) < p.limit {
 		return 0
 	}
-	return int64(min(a.freeAt(p.limit), b.freeAt(p.limit)))*p.width - now
+	bucket := p.buckets.at(now)
+	a.advance(bucket)
+	b.advance(bucket)
+	if int(min(a.total, b.total)) < p.limit {
+		return 0
+	}
+	return int64(min(a.freeAt(p.limit), b.freeAt(p.limit))) * p.width
 }
 
 // add charges a network, and returns how many charges it then may have had.
 func (p *prefixTier) add(hash uint64, now int64) int {
-	bucket := uint32(now / p.width)
+	bucket := p.buckets.at(now)
 	a, b := p.cell(hash, 0), p.cell(hash, 1)
 	a.add(bucket)
 	b.add(bucket)
@@ -66,34 +78,39 @@ func (p *prefixTier) add(hash uint64, now int64) int {
 
 // sub gives a charge back that was made at a time.
 func (p *prefixTier) sub(hash uint64, at int64) {
+	bucket := p.buckets.at(at)
 	for row := range sketchRows {
-		p.cell(hash, row).sub(uint32(at / p.width))
+		p.cell(hash, row).sub(bucket)
 	}
 }
 
 // count returns how many charges a network may have had in the window.
 func (p *prefixTier) count(hash uint64, now int64) int {
-	bucket := uint32(now / p.width)
+	bucket := p.buckets.at(now)
 	return int(min(p.cell(hash, 0).at(bucket).total, p.cell(hash, 1).at(bucket).total))
 }
 
 // full reports whether a network has as many charges as are allowed.
-func (p *prefixTier) full(hash uint64, now int64) bool { return p.count(hash, now) >= p.limit }
+func (p *prefixTier) full(hash uint64, now int64) bool { return p.fullUntil(hash, now) > now }
 
-// prefixHashes are those of the networks of one source, so that they are computed once.
-type prefixHashes [mostPrefixes]uint64
+// network returns the hash of the network of a login in tier n: the first is the widest.
+func (p *prefixTier) network(n int, l *login) uint64 {
+	if n == 0 {
+		return l.network
+	}
+	return p.hash(l.source)
+}
 
-// judgePrefixes says whether the networks of a source may be charged, and sets their hashes if so.
-func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict {
-	tiers := t.family[s.family].tiers
+// judgePrefixes says whether the networks of a source may be charged.
+func (t *table) judgePrefixes(l *login, now int64) verdict {
+	tiers := t.family[l.family].tiers
 	for n := range tiers {
 		p := &tiers[n]
-		hashes[n] = p.hash(s)
 		if p.observe {
 			continue
 		}
-		if wait := p.wait(hashes[n], now); wait > 0 {
-			return verdict{kind: crowded, bits: uint8(p.bits), wait: wait}
+		if until := p.fullUntil(p.network(n, l), now); until > now {
+			return verdict{kind: crowded, bits: uint8(p.bits), until: until}
 		}
 	}
 	return verdict{}
@@ -101,15 +118,16 @@ func (t *table) judgePrefixes(s source, hashes *prefixHashes, now int64) verdict
 
 // chargePrefixes charges the networks of a source, and reports those that then have
 // as many charges as are allowed.
-func (t *table) chargePrefixes(s source, hashes *prefixHashes, now int64) {
-	tiers := t.family[s.family].tiers
+func (t *table) chargePrefixes(l *login, now int64) {
+	tiers := t.family[l.family].tiers
 	for n := range tiers {
 		p := &tiers[n]
-		if p.add(hashes[n], now) == p.limit {
+		network := p.network(n, l)
+		if p.add(network, now) == p.limit {
 			if p.observe {
 				t.counts.observed++
 			}
-			t.emit(Event{Kind: PrefixFull, Source: s.network(p.bits), Wait: time.Duration(p.wait(hashes[n], now)), Observed: p.observe}, now)
+			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(p.fullUntil(network, now) - now), Observed: p.observe}, now)
 		}
 	}
 }

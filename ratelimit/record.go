@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"slices"
 	"time"
 )
@@ -94,16 +93,13 @@ func parseJournal(b []byte) (records []transition, err error) {
 	return records, nil
 }
 
-// snapshot appends what is known of the sources in the entries from one number to another.
+// snapshot appends what is known of the sources in the cells of the index from one number to another.
 // Wall is the time that is now by the wall clock.
 func (t *table) snapshot(records []transition, from, to int, now int64, wall time.Time) []transition {
 	written := wall.UnixNano()
 	toWall := func(at int64) int64 { return written + at - now }
-	for i := from; i < min(to, len(t.entries)); i++ {
+	t.each(from, to, func(i uint32) {
 		e := &t.entries[i]
-		if !e.used {
-			continue
-		}
 		add := func(kind transitionKind, at, more int64) {
 			t.sequence++
 			records = append(records, transition{t.sequence, e.source, kind, written, toWall(at), more})
@@ -111,77 +107,57 @@ func (t *table) snapshot(records []transition, from, to int, now int64, wall tim
 		if e.struck && e.forgivenAt > now {
 			add(lockout, e.lockedUntil, toWall(e.forgivenAt))
 		}
-		t.longNow(uint32(i), now)
+		t.longNow(i, now)
 		for age := int64(buckets - 1); age >= 0; age-- {
 			h := &t.long[i]
 			if n := int64(h.last) - age; n >= 0 && h.counts[n%buckets] > 0 {
 				add(chargeLong, n*t.rule.longWidth, int64(h.counts[n%buckets]))
 			}
 		}
-		stamps := t.stampsOf(uint32(i))
+		stamps := t.stampsOf(i)
 		for j := len(stamps) - 1; j >= 0; j-- {
 			if t.inWindow(stamps[j], now) && e.inherited>>j&1 == 0 {
 				add(charge, stamps[j], 0)
 			}
 		}
-	}
+	})
 	return records
 }
 
-// carry appends the lock-outs in an old journal that are not over and that the table had to
-// forget. A flood of them makes no journal larger than a few times the table: those that end first go.
-func (t *table) carry(records, old []transition, wall time.Time) []transition {
-	forgotten := map[source]transition{}
-	for _, r := range old {
-		switch _, tracked := t.find(t.hash(r.source), r.source); {
-		case r.kind == lockout && r.at > wall.UnixNano() && !tracked:
-			forgotten[r.source] = r
-		case r.kind == unlocked:
-			delete(forgotten, r.source)
-		}
-	}
-	kept := slices.SortedFunc(maps.Values(forgotten), func(a, b transition) int { return cmp.Compare(b.at, a.at) })
-	return append(records, kept[:min(len(kept), 4*t.rule.addresses)]...)
-}
-
-// restore applies records in the order of their sequence. No time is allowed to pass
-// backwards: if the wall clock was set back, now is when the last record was written.
-func (t *table) restore(records []transition, now int64, wall time.Time) {
-	clock := wall.UnixNano()
-	for i := range records {
-		clock = max(clock, records[i].written)
-		t.sequence = max(t.sequence, records[i].sequence)
-	}
+// restore applies a record; those of one source must come in the order of their sequence. Clock is the time that is
+// now, by the clock that the record was written by. It reports whether there was room.
+func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 	fromWall := func(at int64) int64 { return max(1, now+at-clock) }
-	for i := range records {
-		r := &records[i]
-		if r.kind == unlocked {
-			t.unlock(r.source, now)
-			continue
-		}
-		at := fromWall(r.at)
-		if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
-			continue
-		}
-		e, ok := t.find(t.hash(r.source), r.source)
-		if !ok {
-			e = t.insert(t.hash(r.source), r.source, now)
-		}
-		switch r.kind {
-		case lockout:
-			// No file can lock for longer than LockNow, or give more strikes than count.
-			until := min(at, now+int64(longest))
-			t.entries[e].lockedUntil = until
-			t.entries[e].forgivenAt = min(fromWall(r.more), until+t.rule.mostStrikes()*t.rule.maxLockout)
-			t.entries[e].struck = true
-		case charge:
-			t.push(e, &login{source: r.source}, min(at, now))
-			t.entries[e].open &^= 1
-		case chargeLong:
-			for range min(r.more, mostInBucket) {
-				t.long[e].add(t.longBucket(min(at, now)))
-			}
-		}
-		t.place(e, now)
+	if r.kind == unlocked {
+		_, ok = t.unlock(r.source, now)
+		return ok
 	}
+	at := fromWall(r.at)
+	if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
+		return true
+	}
+	i, ok := t.find(t.hash(r.source), r.source)
+	if !ok {
+		if i, ok = t.insert(t.hash(r.source), r.source, now); !ok {
+			return false
+		}
+	}
+	switch r.kind {
+	case lockout:
+		// No file can lock for longer than LockNow, or give more strikes than count.
+		e := &t.entries[i]
+		until := min(at, now+int64(longest))
+		e.lockedUntil = until
+		e.forgivenAt = min(fromWall(r.more), until+t.rule.mostStrikes()*t.rule.maxLockout)
+		e.struck, e.pardoned = true, false
+	case charge:
+		t.push(i, &login{source: r.source}, min(at, now))
+		t.entries[i].open &^= 1
+	case chargeLong:
+		for range min(r.more, mostInBucket) {
+			t.long[i].add(t.longBucket(min(at, now)))
+		}
+	}
+	t.place(i, now)
+	return true
 }

@@ -1,6 +1,9 @@
 package ratelimit
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // A sketch remembers the charges of all sources that were evicted, in a fixed
 // number of cells. A source has one cell in each of two rows; a cell is as many times of
@@ -35,9 +38,11 @@ import "math/bits"
 // Muthukrishnan, LATIN 2004).
 type sketch struct {
 	failures int
-	cells    []int64     // each is failures times, the end of a lock-out, and when strikes are forgiven
-	long     []histogram // one to a cell: the long windows
-	mask     uint32      // cells in a row - 1
+	mask     uint32 // cells in a row - 1
+
+	mu    sync.Mutex  // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	cells []int64     // each is failures times, the end of a lock-out, and when strikes are forgiven
+	long  []histogram // one to a cell: the long windows
 }
 
 const sketchRows = 2
@@ -46,9 +51,9 @@ const sketchRows = 2
 const mostCells = 1 << 17
 
 // newSketch returns a sketch with about as many cells in a row as addresses in the table.
-func newSketch(failures, addresses int) sketch {
+func newSketch(failures, addresses int) *sketch {
 	row := 1 << bits.Len(uint(min(max(addresses, 64), mostCells)-1))
-	s := sketch{failures: failures, mask: uint32(row - 1), long: make([]histogram, sketchRows*row)}
+	s := &sketch{failures: failures, mask: uint32(row - 1), long: make([]histogram, sketchRows*row)}
 	s.cells = make([]int64, sketchRows*row*s.width())
 	return s
 }
@@ -60,6 +65,8 @@ func (s *sketch) width() int       { return s.failures + 2 }
 
 // fold remembers an entry.
 func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64, long histogram) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for row := range sketchRows {
 		at := s.at(hash, row)
 		cell := s.cell(at)
@@ -74,25 +81,32 @@ func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64
 
 // judge says whether a source may be charged that is not in the table.
 func (s *sketch) judge(hash uint64, window, now int64) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if until := s.least(hash, s.lockedUntil()); until > now {
-		return verdict{kind: saturated, wait: until - now}
+		return verdict{kind: saturated, until: until}
 	}
 	if oldest := s.least(hash, s.failures-1); oldest != 0 && oldest+window > now {
-		return verdict{kind: saturated, wait: oldest + window - now}
+		return verdict{kind: saturated, until: oldest + window}
 	}
 	return verdict{}
 }
 
-// least returns element j of what is remembered at least of a source.
+// least returns element j of what is remembered at least of a source. s.mu must be held.
 func (s *sketch) least(hash uint64, j int) int64 {
 	return min(s.cell(s.at(hash, 0))[j], s.cell(s.at(hash, 1))[j])
 }
 
-// leastLong returns the long window that is remembered at least of a source.
-func (s *sketch) leastLong(hash uint64) histogram {
-	h := s.long[s.at(hash, 0)]
-	h.lower(s.long[s.at(hash, 1)])
-	return h
+// recall sets the times of an entry to what is remembered at least of a source, and returns the rest of it.
+func (s *sketch) recall(hash uint64, stamps []int64) (forgivenAt int64, long histogram) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for j := range stamps {
+		stamps[j] = s.least(hash, j)
+	}
+	long = s.long[s.at(hash, 0)]
+	long.lower(s.long[s.at(hash, 1)])
+	return s.least(hash, s.forgivenAt()), long
 }
 
 func (s *sketch) at(hash uint64, row int) int {

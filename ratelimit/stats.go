@@ -53,18 +53,37 @@ func (s Stats) Denied() uint64 {
 
 // Stats returns the figures of the tracker.
 func (t *Tracker) Stats() Stats {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := &t.table.counts
-	return Stats{
-		Addresses: t.table.len, MaxAddresses: t.table.rule.addresses, Bytes: t.table.bytes(),
-		Begun: c.begun, Succeeded: c.succeeded, Failed: c.failed, Cancelled: c.cancelled, Lockouts: c.lockouts,
-		DeniedLocked: c.deniedLocked, DeniedBusy: c.deniedBusy, DeniedSaturated: c.deniedSketch,
-		DeniedLong: c.deniedLong, DeniedPrefix: c.deniedPrefix, Observed: c.observed, EventsDropped: c.eventsDropped, JournalErrors: c.journalErrors,
-		DeniedAccount: c.deniedAccount, DeniedList: c.deniedList, Exempt: c.exempt, Known: c.known, Repeated: c.repeated,
-		ProxyFailures: c.proxyFailures, ForgottenProxy: c.forgottenProxy, Saturation: t.table.saturation(t.now()),
-		Evicted: c.evicted, EvictedLive: c.evictedLive, EvictedLocked: c.evictedLocked, Swept: c.swept,
+	s := Stats{
+		Addresses: t.Len(), MaxAddresses: t.shared.rule.addresses, Bytes: t.Bytes(), Saturation: t.saturation(),
+		DeniedList: t.deniedList.Load(), Exempt: t.exempt.Load(), ForgottenProxy: t.forgottenProxy.Load(),
+		JournalErrors: t.journalErrors.Load(), EventsDropped: t.shared.events.dropped.Load(),
 	}
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		c := sh.counts
+		sh.mu.Unlock()
+		s.Begun += c.begun
+		s.Succeeded += c.succeeded
+		s.Failed += c.failed
+		s.Cancelled += c.cancelled
+		s.Lockouts += c.lockouts
+		s.DeniedLocked += c.deniedLocked
+		s.DeniedBusy += c.deniedBusy
+		s.DeniedSaturated += c.deniedSketch
+		s.DeniedLong += c.deniedLong
+		s.DeniedPrefix += c.deniedPrefix
+		s.DeniedAccount += c.deniedAccount
+		s.Known += c.known
+		s.Repeated += c.repeated
+		s.ProxyFailures += c.proxyFailures
+		s.Observed += c.observed
+		s.Evicted += c.evicted
+		s.EvictedLive += c.evictedLive
+		s.EvictedLocked += c.evictedLocked
+		s.Swept += c.swept
+	}
+	return s
 }
 
 // String returns a sentence about the tracker.
@@ -76,13 +95,13 @@ func (s Stats) String() string {
 }
 
 // saturation asks the sketch about sources that there are not.
-func (t *table) saturation(now int64) float64 {
+func (t *Tracker) saturation() float64 {
 	const asked = 128
 	worst := 0
 	for f := range families {
 		denied := 0
 		for range asked {
-			if t.family[f].sketch.judge(rand.Uint64(), t.rule.window, now).kind != allowed {
+			if t.shared.sketches[f].judge(rand.Uint64(), t.shared.rule.window, t.now()).kind != allowed {
 				denied++
 			}
 		}

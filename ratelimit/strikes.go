@@ -98,39 +98,54 @@ func (t *table) pardon(s source, now int64) {
 	t.place(i, now)
 }
 
-// unlock forgets a source and reports whether it was locked, for all that is known.
+// unlock forgets a source and reports whether it was locked, for all that is known; ok is whether there was room.
 // Where the sketch would deny it, an entry that is empty stays in the table for as long.
-func (t *table) unlock(s source, now int64) (wasLocked bool) {
+func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 	hash := t.hash(s)
-	i, ok := t.find(hash, s)
-	pardoned := false
-	if ok {
-		wasLocked, pardoned = t.entries[i].locked(now), t.entries[i].pardoned
-		t.remove(i)
-	}
-	if v := t.judgeStranger(hash, s, now); v.kind != allowed {
-		wasLocked = wasLocked || !ok || !pardoned
-		i = t.insert(hash, s, now)
+	i, found := t.find(hash, s)
+	pardoned := found && t.entries[i].pardoned
+	wasLocked = found && t.entries[i].locked(now)
+	v := t.judgeStranger(hash, s, now)
+	switch {
+	case v.kind != allowed:
+		wasLocked = wasLocked || !pardoned
+		if !found {
+			if i, ok = t.insert(hash, s, now); !ok {
+				return false, false
+			}
+		}
+		t.reset(i)
 		e := &t.entries[i]
-		clear(t.stampsOf(i))
-		e.inherited, e.forgivenAt = 0, 0
-		t.long[i] = histogram{}
-		e.lockedUntil, e.pardoned = now+v.wait+t.rule.window, true
+		e.lockedUntil, e.pardoned = v.until+t.rule.window, true
 		t.place(i, now)
+	case found:
+		t.remove(i)
+		t.pool.put(i)
 	}
 	if wasLocked {
 		t.change(unlocked, &entry{source: s})
 		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
 	}
-	return wasLocked
+	return wasLocked, true
 }
 
-// lockNow locks a source for a span, without a strike, and never for less than it is.
-func (t *table) lockNow(s source, span, now int64) {
+// reset makes entry i know nothing of its source.
+func (t *table) reset(i uint32) {
+	e := &t.entries[i]
+	e.lockedUntil, e.forgivenAt, e.open, e.inherited, e.struck, e.pardoned = 0, 0, 0, 0, false, false
+	clear(t.stampsOf(i))
+	clear(t.marksOf(i))
+	t.long[i] = histogram{}
+}
+
+// lockNow locks a source for a span, without a strike, and never for less than it is. It reports whether there was room.
+func (t *table) lockNow(s source, span, now int64) (ok bool) {
 	hash := t.hash(s)
 	i, ok := t.find(hash, s)
 	if !ok {
-		i = t.insert(hash, s, now)
+		if i, ok = t.insert(hash, s, now); !ok {
+			return false
+		}
 	}
 	e := &t.entries[i]
 	strikes := t.strikes(e, now)
@@ -142,4 +157,5 @@ func (t *table) lockNow(s source, span, now int64) {
 	t.counts.lockouts++
 	t.change(lockout, e)
 	t.emit(Event{Kind: LockedOut, Source: s.prefix(), Wait: time.Duration(e.lockedUntil - now), Strikes: strikes}, now)
+	return true
 }

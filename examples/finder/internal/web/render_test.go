@@ -51,8 +51,8 @@ func TestVerdictsAreSentences(t *testing.T) {
 		{ratelimit.Explanation{}, "It may try to sign in, and nothing is held against it."},
 		{ratelimit.Explanation{Charges: make([]ratelimit.Charge, 2)}, "It may try to sign in. Its wrong passwords still count."},
 		{ratelimit.Explanation{Exempt: true}, "It is never locked out."},
-		{ratelimit.Explanation{Err: &ratelimit.LockedError{RetryAfter: 90 * time.Second}}, "It is locked out for another 2 minutes, because of too many wrong passwords."},
-		{ratelimit.Explanation{Err: &ratelimit.BusyError{RetryAfter: time.Second, Reason: ratelimit.TooManyLong}}, "It is not locked out, but it has to wait for a minute: it has too many failed attempts in the long window."},
+		{ratelimit.Explanation{Err: &ratelimit.LockedError{Until: time.Now().Add(90 * time.Second)}}, "It is locked out for another 2 minutes, because of too many wrong passwords."},
+		{ratelimit.Explanation{Err: &ratelimit.BusyError{Until: time.Now().Add(time.Second), Reason: ratelimit.TooManyLong}}, "It is not locked out, but it has to wait for a minute: it has too many failed attempts in the long window."},
 		{ratelimit.Explanation{Err: &ratelimit.DeniedError{Addr: addr, Prefix: netip.MustParsePrefix("203.0.113.0/24")}}, "It is not let in: 203.0.113.7 is denied, as all of 203.0.113.0/24 are."},
 		{ratelimit.Explanation{Err: errors.New("ratelimit: other")}, "It is not let in: other."},
 	} {

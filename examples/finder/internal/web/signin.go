@@ -118,9 +118,9 @@ func verdict(x ratelimit.Explanation) string {
 	case x.Exempt:
 		return "It is never locked out."
 	case errors.As(x.Err, &locked):
-		return "It is locked out for another " + minutes(locked.RetryAfter) + ", because of too many wrong passwords."
+		return "It is locked out for another " + minutes(locked.RetryAfter()) + ", because of too many wrong passwords."
 	case errors.As(x.Err, &busy):
-		return "It is not locked out, but it has to wait for " + minutes(busy.RetryAfter) + ": it has " + busy.Reason.String() + "."
+		return "It is not locked out, but it has to wait for " + minutes(busy.RetryAfter()) + ": it has " + busy.Reason.String() + "."
 	case x.Err != nil:
 		return "It is not let in: " + strings.TrimPrefix(x.Err.Error(), "ratelimit: ") + "."
 	case len(x.Charges) > 0:

@@ -23,21 +23,48 @@ type Guard struct {
 
 	// New returns a function that lets an attempt in, which then fails, or refuses it; and one
 	// that ends the guard.
-	New func(failures int, window time.Duration) (attempt func(netip.Addr) bool, done func(), err error)
+	New func(GuardConfig) (attempt func(netip.Addr) bool, done func(), err error)
+}
+
+// A GuardConfig is what all guards are asked for, as far as they have it.
+type GuardConfig struct {
+	Failures  int
+	Window    time.Duration
+	Day       bool // no more than 100 in 96 windows either
+	Addresses int  // to be remembered at the least
+}
+
+func ours(c GuardConfig) (*ratelimit.Tracker, error) {
+	config := ratelimit.Config{Failures: c.Failures, Window: c.Window, LongFailures: -1, MaxAddresses: c.Addresses, Lockout: 4 * c.Window}
+	if c.Day {
+		config.LongFailures, config.LongWindow = 100, 96*c.Window
+	}
+	return ratelimit.NewTracker(config)
 }
 
 // Guards returns what people put before a sign-in.
 func Guards() []Guard {
 	return []Guard{
-		{Ours, func(failures int, window time.Duration) (func(netip.Addr) bool, func(), error) {
-			t, err := ratelimit.NewTracker(ratelimit.Config{Failures: failures, Window: window, LongWindow: max(window, 96*window)})
+		{Ours, func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+			t, err := ours(c)
 			if err != nil {
 				return nil, nil, err
 			}
 			return func(addr netip.Addr) bool { return t.Fail(addr) == nil }, func() {}, nil
 		}},
-		{"go-limiter", func(failures int, window time.Duration) (func(netip.Addr) bool, func(), error) {
-			s, err := memorystore.New(&memorystore.Config{Tokens: uint64(failures), Interval: window})
+		{Ours + ", two calls", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+			t, err := ours(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			return func(addr netip.Addr) bool {
+				attempt, err := t.Begin(addr)
+				attempt.Fail()
+				return err == nil
+			}, func() {}, nil
+		}},
+		{"go-limiter", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+			s, err := memorystore.New(&memorystore.Config{Tokens: uint64(c.Failures), Interval: c.Window})
 			if err != nil {
 				return nil, nil, err
 			}
@@ -47,8 +74,8 @@ func Guards() []Guard {
 				return ok && err == nil
 			}, func() { _ = s.Close(ctx) }, nil
 		}},
-		{"httprate", func(failures int, window time.Duration) (func(netip.Addr) bool, func(), error) {
-			l := httprate.NewRateLimiter(failures, window)
+		{"httprate", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+			l := httprate.NewRateLimiter(c.Failures, c.Window)
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil)
 			var mu sync.Mutex // guards w
 			return func(addr netip.Addr) bool {
@@ -57,15 +84,15 @@ func Guards() []Guard {
 				return !l.OnLimit(w, r, addr.String())
 			}, func() {}, nil
 		}},
-		{"ulule", func(failures int, window time.Duration) (func(netip.Addr) bool, func(), error) {
-			l := limiter.New(memory.NewStore(), limiter.Rate{Period: window, Limit: int64(failures)})
+		{"ulule", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+			l := limiter.New(memory.NewStore(), limiter.Rate{Period: c.Window, Limit: int64(c.Failures)})
 			ctx := context.Background()
 			return func(addr netip.Addr) bool {
-				c, err := l.Get(ctx, addr.String())
-				return err == nil && !c.Reached
+				state, err := l.Get(ctx, addr.String())
+				return err == nil && !state.Reached
 			}, func() {}, nil
 		}},
-		{"x/time/rate in a map", func(failures int, window time.Duration) (func(netip.Addr) bool, func(), error) {
+		{"x/time/rate in a map", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
 			var mu sync.Mutex
 			limiters := make(map[netip.Addr]*rate.Limiter)
 			return func(addr netip.Addr) bool {
@@ -73,7 +100,7 @@ func Guards() []Guard {
 				defer mu.Unlock()
 				l := limiters[addr]
 				if l == nil {
-					l = rate.NewLimiter(rate.Every(window/time.Duration(failures)), failures)
+					l = rate.NewLimiter(rate.Every(c.Window/time.Duration(c.Failures)), c.Failures)
 					limiters[addr] = l
 				}
 				return l.Allow()

@@ -1,0 +1,131 @@
+package ratelimit
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/dustin/go-humanize"
+	"github.com/stretchr/testify/require"
+)
+
+// The proof says that nobody gets a sixth charge whoever is evicted: so here the worst are, or those that hurt most, or any.
+func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
+	orders := map[string]func(sh *shard, i, j uint32, r *rand.Rand) bool{ // whether i goes before j
+		"at-random": func(_ *shard, _, _ uint32, r *rand.Rand) bool { return r.IntN(2) == 0 },
+		"most-suspicious-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool {
+			return sh.suspicion(i, sh.last) > sh.suspicion(j, sh.last)
+		},
+		"newest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] > sh.stampsOf(j)[0] },
+		"oldest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] < sh.stampsOf(j)[0] },
+		"open-first":   func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.entries[i].open > sh.entries[j].open },
+	}
+	for name, before := range orders {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, uint64(len(name))))
+			c := clockwork{newTracker(Config{MaxAddresses: 30, LongFailures: -1}.withDefaults(), 1)}
+			sh := &c.shards[0]
+			made := reference{}
+			now, evicted, denied := int64(1), 0, 0
+			type open struct {
+				s  source
+				id int64
+			}
+			var opens []open
+			for n := range 20_000 {
+				now += r.Int64N(int64(time.Second))
+				s := source{bits: uint64(r.IntN(60)), family: family(r.IntN(2))}
+				if n%100 < 10 {
+					s = source{bits: 7} // who wants to be forgotten
+				}
+				if _, ok := sh.find(sh.hash(s), s); !ok && sh.pool.len()[ipv4]+sh.pool.len()[ipv6] == 30 {
+					victim := uint32(1 << 31)
+					sh.each(0, 1<<30, func(i uint32) {
+						if victim == 1<<31 || before(sh, i, victim, r) {
+							victim = i
+						}
+					})
+					sh.forget(victim, now)
+					sh.pool.put(victim)
+					evicted++
+				}
+				id, v := c.charge(s, now)
+				if v.kind == allowed {
+					require.Less(t, made.inWindow(s, id, c.shared.rule.window), 5, "attempt %d", n)
+					made[s] = append(made[s], id)
+					opens = append(opens, open{s, id})
+				} else {
+					denied++
+				}
+				if len(opens) > 20 {
+					c.settle(opens[0].s, opens[0].id, failed, now)
+					opens = opens[1:]
+				}
+			}
+			checkInvariants(t, c.Tracker)
+			require.Greater(t, evicted, 500)
+			require.NotZero(t, denied)
+		})
+	}
+}
+
+// What a tracker takes by default, as the package says; an entry is a line of the processor's cache.
+func TestMemoryIsAsDocumented(t *testing.T) {
+	require.EqualValues(t, 64, unsafe.Sizeof(entry{}))
+	require.EqualValues(t, 24, unsafe.Sizeof(histogram{}))
+	require.NotContains(t, pointers(reflect.TypeFor[entry]()), true)
+	for addresses, want := range map[int]string{0: "956 kB", 10_000: "12 MB", mostAddresses: "334 MB"} {
+		tracker, err := NewTracker(Config{MaxAddresses: addresses})
+		require.NoError(t, err)
+		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
+	}
+}
+
+// pointers says for each field of a struct whether it has pointers.
+func pointers(of reflect.Type) (has []bool) {
+	for i := range of.NumField() {
+		switch f := of.Field(i).Type; f.Kind() {
+		case reflect.Struct:
+			has = append(has, pointers(f)...)
+		case reflect.Bool, reflect.Int64, reflect.Uint8, reflect.Uint32, reflect.Uint64:
+			has = append(has, false)
+		default:
+			has = append(has, true)
+		}
+	}
+	return has
+}
+
+// A table of a million is swept with no lock held for longer than a tenth of a millisecond.
+func BenchmarkSweep(b *testing.B) {
+	tracker, err := NewTracker(Config{MaxAddresses: mostAddresses, Window: time.Hour, Prefixes: []PrefixLimit{}})
+	require.NoError(b, err)
+	for n := range uint64(mostAddresses) {
+		sh := tracker.shardOf(source{bits: n})
+		sh.insert(sh.hash(source{bits: n}), source{bits: n}, 1)
+	}
+	var holds, total time.Duration
+	longest := time.Duration(0)
+	for b.Loop() {
+		tracker.inChunks(func(sh *shard, from, to int) {
+			began := time.Now()
+			sh.sweep(from, to, tracker.now())
+			took := time.Since(began)
+			longest = max(longest, took)
+			total += took
+			holds++
+		})
+		b.StopTimer()
+		for n := range uint64(mostAddresses) {
+			sh := tracker.shardOf(source{bits: n})
+			if _, ok := sh.find(sh.hash(source{bits: n}), source{bits: n}); !ok {
+				sh.insert(sh.hash(source{bits: n}), source{bits: n}, 1)
+			}
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(total/holds), "ns/hold")
+	b.ReportMetric(float64(longest), "ns-longest")
+}

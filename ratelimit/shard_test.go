@@ -1,0 +1,96 @@
+package ratelimit
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func addrOf(n uint32) netip.Addr {
+	var four [4]byte
+	binary.BigEndian.PutUint32(four[:], n)
+	return netip.AddrFrom4(four)
+}
+
+// Many at once, in all tables, with sweeps, locks and unlocks of others: nobody gets a sixth failure, no slot is lost or shared, and
+// the bound holds all the time.
+func TestTablesShareOneBound(t *testing.T) {
+	const bound, addresses, each = 64, 300, 4000
+	tracker := newTracker(Config{MaxAddresses: bound, Prefixes: []PrefixLimit{}}.withDefaults(), 8)
+	var failed [8][addresses]int
+	var wg sync.WaitGroup
+	for g := range failed {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(g), 8))
+			for range each {
+				n := r.Uint32N(addresses)
+				switch addr := addrOf(n << 8); r.IntN(100) {
+				case 0:
+					tracker.Sweep()
+				case 1:
+					tracker.Unlock(addrOf(1<<31 | n))
+				case 2:
+					_ = tracker.LockNow(addrOf(1<<31|n), time.Minute)
+				case 3:
+					if a, err := tracker.Begin(addrOf(1<<31 | n)); err == nil {
+						a.Succeed()
+					}
+				case 4:
+					if tracker.Fail(addr) == nil {
+						failed[g][n]++
+					}
+				default:
+					if a, err := tracker.Begin(addr); err == nil {
+						failed[g][n]++
+						a.Fail()
+					}
+				}
+				if tracker.Len() > bound {
+					t.Error("more than the bound")
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for n := range addresses {
+		in := 0
+		for g := range failed {
+			in += failed[g][n]
+		}
+		require.LessOrEqual(t, in, 5, "address %d", n)
+	}
+	checkInvariants(t, tracker)
+	require.NotZero(t, tracker.Stats().EvictedLive)
+}
+
+// Where all are locked that are in a table, another one makes room: nobody is forgotten without a trace.
+func TestRoomIsMadeForLockouts(t *testing.T) {
+	tracker := newTracker(Config{MaxAddresses: 64}.withDefaults(), 8)
+	for n := range uint32(1000) {
+		require.NoError(t, tracker.LockNow(addrOf(n<<8), time.Hour))
+	}
+	for n := range uint32(1000) {
+		require.Error(t, tracker.Check(addrOf(n<<8)), "%d", n)
+	}
+	checkInvariants(t, tracker)
+}
+
+// A network that is limited has one table, whichever of its networks are limited besides.
+func TestNetworksAreOfOneTable(t *testing.T) {
+	tracker := newTracker(Config{}.withDefaults(), 32)
+	used := map[*shard]bool{}
+	for n := range uint64(2000) {
+		one := source{bits: n << 16, family: ipv6} // the first /64 of a /48
+		require.Same(t, tracker.shardOf(one), tracker.shardOf(source{bits: one.bits | 0xffff, family: ipv6}))
+		four := source{bits: n << 8}
+		require.Same(t, tracker.shardOf(four), tracker.shardOf(source{bits: four.bits | 0xff}))
+		used[tracker.shardOf(one)] = true
+	}
+	require.Len(t, used, 32)
+	require.Equal(t, 1, shardsFor(Config{Prefixes: []PrefixLimit{{IPv4: true, Bits: 8, Failures: 9}}}.withDefaults()))
+}
