@@ -21,6 +21,7 @@ type env struct {
 	progress io.Writer // what is going on
 	svg      string    // directory for charts; empty: none are drawn
 	only     []string  // names of peers; empty: all
+	procs    processors
 }
 
 // choose returns the peers that can be bounded in that way and were asked for.

@@ -55,11 +55,12 @@ func run(args []string, out, progress io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("want a command: one of %s", names)
 	}
-	e := &env{out: out, progress: progress}
+	e := &env{out: out, progress: progress, procs: processors{1, 2}}
 	set := flag.NewFlagSet("versus "+args[0], flag.ContinueOnError)
 	set.SetOutput(progress)
 	set.StringVar(&e.svg, "svg", "", "draw charts into this `directory`")
 	peers := set.String("peers", "", "compare with these alone: `names`, separated by commas")
+	set.Var(&e.procs, "procs", "throughput, metrics: `numbers` of processors, separated by commas")
 	var chosen []command
 	for _, c := range commands() {
 		if args[0] == c.name() || args[0] == "all" {

@@ -25,11 +25,10 @@ type metrics struct {
 	rounds int
 	time   time.Duration // for one figure of one round
 	series int           // whose memory is measured
-	procs  []int
 }
 
 func newMetrics() *metrics {
-	return &metrics{rounds: 9, time: 100 * time.Millisecond, series: 1000, procs: []int{1, 2}}
+	return &metrics{rounds: 9, time: 100 * time.Millisecond, series: 1000}
 }
 
 func (m *metrics) name() string { return "metrics" }
@@ -95,7 +94,7 @@ func (m *metrics) observe(e *env, progress *meter, observers []peer.Observer) er
 	ns := make(map[string][]float64)
 	for range m.rounds {
 		for _, o := range observers {
-			for _, procs := range m.procs {
+			for _, procs := range e.procs {
 				d, err := filled(o, values)
 				if err != nil {
 					return err
@@ -108,17 +107,17 @@ func (m *metrics) observe(e *env, progress *meter, observers []peer.Observer) er
 		}
 	}
 	fmt.Fprintf(e.out, "## Response times\n\n%s\n\n", versionsOf(observers))
-	fmt.Fprintf(e.out, "ns of an observation into one distribution by 1 and 2 goroutines on as many processors, wall time by all observations, and how many times\n")
+	fmt.Fprintf(e.out, "ns of an observation into one distribution by %s goroutines on as many processors, wall time by all observations, and how many times\n", e.procs.words())
 	fmt.Fprintf(e.out, "that of ours of 1,024; the memory of each of %s distributions that have seen %s; and what their quantiles are of. Medians of %d rounds of %v.\n\n",
 		humanize.Comma(int64(m.series)), humanize.Comma(int64(4*len(values))), m.rounds, m.time)
 	tab := table{header: []string{"observer"}}
-	for _, procs := range m.procs {
+	for _, procs := range e.procs {
 		tab.header = append(tab.header, "ns, "+strconv.Itoa(procs), "by ours")
 	}
 	tab.header = append(tab.header, "memory", "quantiles of")
 	for _, o := range observers {
 		row := []string{o.Name}
-		for _, procs := range m.procs {
+		for _, procs := range e.procs {
 			row = append(row, m.ratio(ns, o.Name, procs)...)
 		}
 		memory, err := m.memory(o, values)
@@ -132,7 +131,7 @@ func (m *metrics) observe(e *env, progress *meter, observers []peer.Observer) er
 	nothing := m.drive(1, observing(idle{}, values))
 	typical, worst := spread(ns)
 	fmt.Fprintf(e.out, "Of all of these the loop takes %.1f ns on 1. The middle half of the rounds is %.0f %% of the median wide, and %.0f %% where it is widest.\n", nothing, typical, worst)
-	for _, procs := range m.procs {
+	for _, procs := range e.procs {
 		best, least := "", math.Inf(1)
 		for _, o := range observers {
 			middle, _ := median(ns[rowOf(o.Name, procs)])
@@ -246,7 +245,7 @@ func (m *metrics) count(e *env, progress *meter, counters []peer.Counters) error
 	ns := make(map[string][]float64)
 	for range m.rounds {
 		for _, c := range counters {
-			for _, procs := range m.procs {
+			for _, procs := range e.procs {
 				l, err := c.New(statuses)
 				if err != nil {
 					return fmt.Errorf("%s: %w", c.Name, err)
@@ -272,20 +271,20 @@ func (m *metrics) count(e *env, progress *meter, counters []peer.Counters) error
 		}
 	}
 	fmt.Fprintf(e.out, "## Counters with labels\n\n")
-	fmt.Fprintf(e.out, "ns to add one to the counter of an endpoint and a status, of %d such pairs in no order, by 1 and 2 goroutines: looked up each time, and through a handle\n", distinct(pairs))
+	fmt.Fprintf(e.out, "ns to add one to the counter of an endpoint and a status, of %d such pairs in no order, by %s goroutines: looked up each time, and through a handle\n", distinct(pairs), e.procs.words())
 	fmt.Fprintf(e.out, "that was looked up once. VictoriaMetrics looks up a name, which its documentation has the user make of the labels; + name: it was made before. Medians of %d rounds.\n\n", m.rounds)
 	tab := table{header: []string{"counter"}}
 	for _, how := range []string{"looked up", "handle"} {
-		for _, procs := range m.procs {
+		for _, procs := range e.procs {
 			tab.header = append(tab.header, rowOf(how, procs), "by ours")
 		}
 	}
 	for _, c := range counters {
 		row := []string{c.Name}
-		for _, procs := range m.procs {
+		for _, procs := range e.procs {
 			row = append(row, m.ratio(ns, c.Name, procs)...)
 		}
-		for _, procs := range m.procs {
+		for _, procs := range e.procs {
 			middle, ok := median(ns[rowOf(c.Name+handle, procs)])
 			ours, _ := median(ns[rowOf(peer.Ours+handle, procs)])
 			row = append(row, figure(middle, ok), fmt.Sprintf("%.2f", middle/ours))

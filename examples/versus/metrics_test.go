@@ -10,7 +10,7 @@ import (
 )
 
 func TestMetricsHasAllRows(t *testing.T) {
-	out := tiny(t, &metrics{rounds: 1, time: time.Millisecond, series: 3, procs: []int{1, 2}})
+	out := tiny(t, &metrics{rounds: 1, time: time.Millisecond, series: 3})
 	want := make(map[string]int)
 	for _, o := range peer.Observers() {
 		want[o.Name]++

@@ -22,11 +22,10 @@ type throughput struct {
 	keys, capacity, sequence int
 	rounds                   int
 	time                     time.Duration // for one figure of one round
-	procs                    []int
 }
 
 func newThroughput() *throughput {
-	return &throughput{keys: 1_000_000, capacity: 100_000, sequence: 3 << 20, rounds: 5, time: 200 * time.Millisecond, procs: []int{1, 2}}
+	return &throughput{keys: 1_000_000, capacity: 100_000, sequence: 3 << 20, rounds: 5, time: 200 * time.Millisecond}
 }
 
 func (t *throughput) name() string { return "throughput" }
@@ -74,12 +73,12 @@ func (t *throughput) run(e *env) error {
 
 	intPeers := choose(e, peer.All[uint64, uint64](), peer.ByEntries)
 	strPeers := choose(e, peer.Strings(), peer.ByEntries|peer.ByBytes)
-	m := e.meter(t.name(), len(t.procs)*t.rounds*(len(intPeers)+len(strPeers)))
-	results, err := measureAll(t, m, ints, intPeers)
+	m := e.meter(t.name(), len(e.procs)*t.rounds*(len(intPeers)+len(strPeers)))
+	results, err := measureAll(t, e.procs, m, ints, intPeers)
 	if err != nil {
 		return err
 	}
-	more, err := measureAll(t, m, strs, strPeers)
+	more, err := measureAll(t, e.procs, m, strs, strPeers)
 	if err != nil {
 		return err
 	}
@@ -155,9 +154,9 @@ func (r *result) fastest(names []string) (name string, ns float64) {
 }
 
 // measureAll measures all peers under all traffics, on each number of processors.
-func measureAll[K peer.Key, V any](t *throughput, m *meter, w workload[K, V], peers []peer.Peer[K, V]) ([]*result, error) {
+func measureAll[K peer.Key, V any](t *throughput, all processors, m *meter, w workload[K, V], peers []peer.Peer[K, V]) ([]*result, error) {
 	var results []*result
-	for _, procs := range t.procs {
+	for _, procs := range all {
 		first := len(results)
 		for _, kind := range traffics {
 			results = append(results, &result{
