@@ -26,3 +26,24 @@ func TestSweepLeavesABusyEntryAlone(t *testing.T) {
 	require.Equal(t, 1, c.Sweep())
 	checkInvariants(t, c)
 }
+
+// A reader that comes as soon as an entry has its new deadline must not put that off beyond the
+// new time to live because it still sees the old one.
+func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
+	c := build(t, Config[int, int]{MaxEntries: 8, Idle: time.Hour})
+	c.Set(1, 1)
+	e := c.engine
+	w := write[int, int]{key: 1, val: 2}
+	c.prepare(&w, time.Second)
+	var val cell[int]
+	f, ok := e.find(e.shard(w.hash), uint32(w.hash), &w.key, &val)
+	require.True(t, ok)
+	require.True(t, f.slot().take(f.head))
+	e.fill(f.slab, f.at, f.slot(), &w)
+
+	f, ok = e.find(e.shard(w.hash), uint32(w.hash), &w.key, &val)
+	require.True(t, ok, "one word is read from a busy slot")
+	require.Equal(t, 2, val.v)
+	e.touch(&f)
+	require.Equal(t, w.hard, deadlineOf(f.slot().meta.Load()))
+}
