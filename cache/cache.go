@@ -39,7 +39,6 @@ package cache
 
 import (
 	"iter"
-	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -338,7 +337,7 @@ func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
 // costFor returns the cost of an entry that holds so many bytes outside its slot.
 func costFor(bytes int64) int64 {
 	if bytes > maxCost {
-		return math.MaxInt64 / 2 // fits nowhere
+		return tooMuch
 	}
 	return (max(bytes, 0) + costUnit - 1) &^ (costUnit - 1)
 }

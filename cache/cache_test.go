@@ -172,6 +172,29 @@ func TestSizeIsWhatAnEntryHoldsBesideItsWords(t *testing.T) {
 	require.EqualValues(t, 3, c.Stats().Refused)
 }
 
+// A size that no bound could hold is refused where bytes are not bounded as well, and does not upset the count.
+func TestAbsurdSizeIsRefusedWithoutAByteBound(t *testing.T) {
+	size := int64(0)
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
+	require.True(t, c.Set(1, 1))
+	before := c.Bytes()
+	for _, size = range []int64{1 << 40, math.MaxInt64 - 1, math.MaxInt64} {
+		require.False(t, c.Set(1, 2))
+		require.False(t, c.Set(2, 2))
+		require.Equal(t, before, c.Bytes())
+	}
+	size = 1<<36 - 16
+	for i := range 16 {
+		require.True(t, c.Set(i, 1))
+	}
+	c.Clear()
+	require.Less(t, c.Bytes(), before)
+	size = 0
+	require.NoError(t, c.Resize(0, math.MaxInt64))
+	size = math.MaxInt64
+	require.False(t, c.Set(1, 2))
+}
+
 func TestConfigErrors(t *testing.T) {
 	type config = cache.Config[string, int]
 	for want, c := range map[string]config{

@@ -96,6 +96,9 @@ const costUnit = 16
 // maxCost is the most that one entry may hold outside its slot.
 const maxCost = costUnit * math.MaxUint32
 
+// tooMuch is the cost of an entry that holds more than that. No ledger has so much.
+const tooMuch = 1 << 62
+
 func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 	e := &engine[K, V]{
 		clock:   newClock(),
@@ -141,12 +144,16 @@ func (e *engine[K, V]) newRoot() *root[K, V] {
 	return r
 }
 
+// unbounded is the bound that a ledger keeps for none: less than tooMuch, and far enough from the end of the integers
+// that no sum overflows.
+const unbounded = 1 << 61
+
 // boundOf returns the bound that a ledger keeps for a configured one: zero is none.
 func boundOf(configured int64) int64 {
 	if configured == 0 {
-		return math.MaxInt64
+		return unbounded
 	}
-	return configured
+	return min(configured, unbounded)
 }
 
 // shardsFor returns how many shards serve these bounds best: enough that writers

@@ -23,7 +23,7 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	}
 	before := deadlineOf(sl.meta.Load())
 	fits := before <= w.deadline && !e.clock.passed(before) &&
-		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
+		(f.slab.cost == nil || int64(f.slab.cost[f.at])*costUnit == w.cost)
 	if fits {
 		e.fill(f.slab, f.at, sl, w)
 	}

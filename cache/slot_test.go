@@ -47,3 +47,15 @@ func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
 	e.touch(&f)
 	require.Equal(t, w.hard, deadlineOf(f.slot().meta.Load()))
 }
+
+// What an entry costs is compared as a whole when its value is replaced, not only in the bits that are kept.
+func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
+	size := int64(maxCost)
+	c := build(t, Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
+	require.True(t, c.Set(1, 1))
+	size++
+	require.False(t, c.Set(1, 2))
+	_, ok := c.Get(1)
+	require.False(t, ok)
+	checkInvariants(t, c)
+}
