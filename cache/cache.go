@@ -295,7 +295,8 @@ func (c *Cache[K, V]) Sweep() (removed int) {
 
 // Resize changes both bounds, as they are given to [New], and evicts what is over
 // them before it returns. Others may use the cache meanwhile; at no instant is
-// there more in it than MaxEntries and MaxBytes say.
+// there more in it than MaxEntries and MaxBytes say. If another Resize begins before this one
+// has ended, its bounds count, and this one may return before they hold.
 func (c *Cache[K, V]) Resize(maxEntries int, maxBytes int64) error {
 	if err := validateBounds("Resize: ", maxEntries, maxBytes, c.engine.minimum); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 // costs but no sizes. It calls no code of the user's: what OnRemove is to hear of
 // is collected in a write, and delivered by the front when no lock is held.
 //
-// Locks, in the order in which one goroutine may hold them: resizing, collecting,
-// then one shard's; Clear alone holds all shards, in the order of the array.
+// Locks, in the order in which one goroutine may hold them: collecting, then one shard's; Clear
+// alone holds all shards, in the order of the array. Who holds resizing takes no other.
 type engine[K comparable, V any] struct {
 	root     atomic.Pointer[root[K, V]]
 	clock    *clock
@@ -39,7 +39,10 @@ type engine[K comparable, V any] struct {
 	entries ledger
 	bytes   ledger
 
-	resizing   sync.Mutex // held by a Resize from beginning to end
+	resizing sync.Mutex    // guards all changes of the ledgers' bounds, and these:
+	resizes  atomic.Uint64 // how often a Resize began
+	agreed   [2]int64      // the bounds that MaxEntries and MaxBytes tell
+
 	collecting sync.Mutex // held by the one writer that takes room from shards not its own
 }
 
@@ -126,8 +129,9 @@ func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 		e.base += roundUp(int64(unsafe.Sizeof(groups{})), false)
 	}
 	e.minimum = e.base + e.slabBytes(1)
-	e.entries.bound.Store(boundOf(int64(c.MaxEntries)))
-	e.bytes.bound.Store(boundOf(c.MaxBytes))
+	e.agreed = [2]int64{boundOf(int64(c.MaxEntries)), boundOf(c.MaxBytes)}
+	e.entries.bound.Store(e.agreed[0])
+	e.bytes.bound.Store(e.agreed[1])
 	e.bytes.used.Store(e.base)
 	return e
 }

@@ -25,6 +25,10 @@ func checkInvariants[K comparable, V any](t testing.TB, c *Cache[K, V]) {
 	e.collecting.Unlock()
 	require.True(t, e.resizing.TryLock(), "resizing is locked")
 	e.resizing.Unlock()
+	require.Equal(t, e.agreed, [2]int64{e.entries.bound.Load(), e.bytes.bound.Load()}, "the bounds of the ledgers")
+	require.Equal(t, e.agreed, [2]int64{boundOf(int64(c.MaxEntries())), boundOf(c.MaxBytes())}, "the bounds that are told")
+	require.LessOrEqual(t, entries, e.agreed[0])
+	require.LessOrEqual(t, bytes, e.agreed[1])
 	require.Equal(t, int64(len(c.loads.current)), c.loads.pending.Load())
 }
 
