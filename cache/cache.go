@@ -325,13 +325,32 @@ func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
 	next := 0
 	defer func() {
 		if next < len(removed) {
-			c.deliver(removed[next:])
+			c.insist(removed[next:])
 		}
 	}()
 	for next < len(removed) {
 		r := &removed[next]
 		next++
 		c.onRemove(r.key, r.val, r.reason)
+	}
+}
+
+// insist is deliver after a panic, which goes on to the caller. Further ones end here: a stack has no room for
+// as many panics as a cache has entries.
+func (c *Cache[K, V]) insist(removed []removal[K, V]) {
+	next := 0
+	defer func() {
+		if next < len(removed) { // a call has ended the goroutine
+			c.insist(removed[next:])
+		}
+	}()
+	for next < len(removed) {
+		r := &removed[next]
+		next++
+		func() {
+			defer func() { _ = recover() }()
+			c.onRemove(r.key, r.val, r.reason)
+		}()
 	}
 }
 

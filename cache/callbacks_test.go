@@ -282,3 +282,24 @@ func TestPanicAndGoexitInUserCodeDamageNothing(t *testing.T) {
 		})
 	}
 }
+
+// An OnRemove that always panics is told all the same, and the caller gets the first panic: not one
+// inside the other, which would not fit in the stack of a goroutine.
+func TestOnRemoveThatAlwaysPanics(t *testing.T) {
+	const n = 10_000
+	heard, deepest := 0, 0
+	c := build(t, Config[int, int]{MaxEntries: n, OnRemove: func(int, int, Reason) {
+		heard++
+		if heard%1000 == 0 {
+			deepest = max(deepest, runtime.Callers(0, make([]uintptr, n)))
+		}
+		panic(heard)
+	}})
+	for i := range n {
+		c.Set(i, i)
+	}
+	require.PanicsWithValue(t, 1, c.Clear)
+	require.Equal(t, n, heard)
+	require.Less(t, deepest, 100)
+	checkInvariants(t, c)
+}

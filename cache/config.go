@@ -82,7 +82,8 @@ type Config[K comparable, V any] struct {
 	// OnRemove is called for each entry that leaves the cache and for each value that
 	// is refused, on the goroutine whose call was the cause, before that call returns and
 	// after the entry is gone. It is called with no lock held and may use the cache. Calls of one
-	// goroutine come in the order of the removals; between goroutines there is no order.
+	// goroutine come in the order of the removals; between goroutines there is no order. If it
+	// panics, the caller gets that when all that it removed has been told; further panics meanwhile are dropped.
 	OnRemove func(key K, value V, reason Reason)
 }
 
