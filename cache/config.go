@@ -67,8 +67,8 @@ type Config[K comparable, V any] struct {
 	// Size returns how many bytes of the heap a key and its value hold beside their own
 	// words: the length of a string, the capacity of a slice times the size of an
 	// element, what a pointer points to. Nil: it is measured as [SizeOf] does,
-	// which costs nothing to speak of for strings, byte slices and types without pointers.
-	// A negative size counts as zero.
+	// which costs nothing to speak of for strings, byte slices and types without pointers. It is asked
+	// for when the entry is set, and not again. A negative size counts as zero.
 	Size func(key K, value V) int64
 
 	// Groups allows [Cache.Group]. It costs eight bytes for each entry, and 16 KiB.
