@@ -141,7 +141,8 @@ func (c *Cache[K, V]) Peek(key K) (V, bool) {
 //
 // Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or there is
 // a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
-// not allocate once the cache is full.
+// not allocate once the cache is full, but for what [SizeOf] needs for a value that is neither a string nor a slice nor
+// without pointers, and what OnRemove is to be told.
 func (c *Cache[K, V]) Set(key K, value V) bool {
 	return c.set(key, value, c.ttl, 0)
 }

@@ -59,3 +59,78 @@ func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
 	require.False(t, ok)
 	checkInvariants(t, c)
 }
+
+// A sweep lets go of a shard after each few hundred entries, whether they expire or their group was invalidated: their
+// number bounds the time, 100 µs at the most.
+func TestSweepHoldsALockForFewEntries(t *testing.T) {
+	const n = 20_000
+	for name, expire := range map[string]func(c *Cache[int, int]){
+		"expired": func(c *Cache[int, int]) {
+			for i := range n {
+				c.SetTTL(i, i, 1)
+			}
+		},
+		"invalidated": func(c *Cache[int, int]) {
+			g := c.Group("g")
+			for i := range n {
+				g.Set(i, i)
+			}
+			g.Invalidate()
+		},
+		"few": func(c *Cache[int, int]) {
+			for i := range n {
+				c.SetTTL(i, i, time.Hour)
+				if i%1000 == 0 {
+					c.SetTTL(i, i, 1)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := build(t, Config[int, int]{MaxEntries: n, Groups: true, OnRemove: func(int, int, Reason) {}})
+			expire(c)
+			chunks, largest, sum := 0, 0, 0
+			want := c.Len()
+			if name == "few" {
+				want = n / 1000
+			}
+			require.Equal(t, want, c.engine.sweep(func(removed []removal[int, int]) {
+				requireUnlocked(t, c)
+				chunks++
+				largest = max(largest, len(removed))
+				sum += len(removed)
+			}))
+			require.Equal(t, want, sum)
+			require.LessOrEqual(t, largest, sweepBlocks*fanout)
+			shards := int(c.engine.mask + 1)
+			if name == "few" { // it takes time for what it looks at, not for what there is
+				require.LessOrEqual(t, chunks, shards+want/sweepBlocks+n/(sweepBlocks*fanout))
+			}
+			checkInvariants(t, c)
+		})
+	}
+}
+
+// Whatever happens to a slot, its head is never again what a reader may have seen of it: by that the reader knows.
+func TestNoHeadComesTwice(t *testing.T) {
+	c := build(t, Config[int, string]{MaxEntries: 1})
+	seen := map[uint64]string{}
+	for name, write := range map[string]func(){
+		"replaced":     func() { c.Set(1, "a") },
+		"under-a-lock": func() { c.Set(1, "a"); c.SetTTL(1, "b", time.Hour) },
+		"set-again":    func() { c.Delete(1); c.Set(1, "a") },
+		"evicted":      func() { c.Set(2, "b"); c.Set(1, "a") },
+		"expired":      func() { c.SetTTL(1, "a", 1); c.Sweep(); c.Set(1, "a") },
+	} {
+		for range 100 {
+			write()
+			s := c.engine.lock(0)
+			require.Len(t, s.slab.Load().slots, 1)
+			head := s.slab.Load().slots[0].head.Load()
+			s.mu.Unlock()
+			require.Equal(t, stateLive, head&stateMask)
+			require.NotContains(t, seen, head, name)
+			seen[head] = name
+		}
+	}
+}
