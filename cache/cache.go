@@ -17,6 +17,7 @@
 //
 // An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its
 // memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock.
+// A cache that is used in a testing/synctest bubble must have been made there, for its clock is that of the bubble.
 //
 // # Concurrency
 //
@@ -283,7 +284,8 @@ func (c *Cache[K, V]) MaxEntries() int { return int(c.maxEntries.Load()) }
 func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 
 // Sweep removes all expired entries and returns how many. A cache that nobody sweeps
-// returns no expired value either, but keeps its memory until a newcomer needs the room.
+// returns no expired value either, but keeps its memory until a newcomer needs the room. What the values hold is given
+// back at once, the room for them stays for newcomers: see [Cache.Shrink].
 //
 // Sweep takes time in proportion to what has expired, and lets writers have a shard
 // after each few hundred entries.

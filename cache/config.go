@@ -21,7 +21,8 @@ type Config[K comparable, V any] struct {
 	TTL time.Duration
 
 	// Idle is how long an entry lives after it was last read or set, within its TTL.
-	// Zero: that does not matter. It costs eight bytes for each entry.
+	// Zero: that does not matter. It costs eight bytes for each entry. A read that meets the cache while
+	// it moves the entry, because it grows or shrinks, may not count.
 	Idle time.Duration
 
 	// Jitter is the largest fraction by which the life of an entry is shortened at
