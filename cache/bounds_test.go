@@ -175,7 +175,7 @@ type compound struct {
 // All of 500 slots are usable whatever the keys are and however they hash: each cache has secrets of its own.
 func TestAllSlotsAreUsableByKeysOfAllKinds(t *testing.T) {
 	usable(t, func(i int) int { return i })
-	usable(t, func(i int) int { return i << 48 })
+	usable(t, func(i int) uint64 { return uint64(i) << 48 })
 	usable(t, func(i int) uint16 { return uint16(i) })
 	usable(t, func(i int) string { return "the same long prefix of all keys, which tells nothing: " + strconv.Itoa(i) })
 	usable(t, func(i int) string { return strings.Repeat("a", i) })

@@ -3,9 +3,11 @@ package cache_test
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 	"weak"
 
 	"github.com/stretchr/testify/require"
@@ -32,7 +34,7 @@ func TestSizeOfIsWhatTheHeapTakes(t *testing.T) {
 	sizeIsTrue(t, "map-of-8", func(int) map[int]int { return filled(8) })
 	sizeIsTrue(t, "map-of-100", func(int) map[int]int { return filled(100) })
 	sizeIsTrue(t, "map-of-5000", func(i int) map[int]int {
-		if i%100 != 0 {
+		if i%200 != 0 {
 			return nil
 		}
 		return filled(5000)
@@ -72,7 +74,7 @@ func filled(n int) map[int]int {
 
 func sizeIsTrue[V any](t *testing.T, name string, value func(int) V) {
 	t.Run(name, func(t *testing.T) {
-		const n = 10_000 // too many for the stack
+		const n = 20_000 // too many for the stack
 		before := heap()
 		values := make([]V, n)
 		for i := range values {
@@ -84,7 +86,11 @@ func sizeIsTrue[V any](t *testing.T, name string, value func(int) V) {
 			said += cache.SizeOf(v)
 		}
 		const other = 8 << 10 // the rounding of the slice, and the runtime's own
-		require.InDelta(t, grown, said, float64(grown)*0.05+other)
+		tolerance := grown/20 + other
+		require.GreaterOrEqual(t, said, grown-tolerance)
+		if strconv.IntSize == 64 { // headers are smaller on other machines, and more values share a block
+			require.LessOrEqual(t, said, grown+tolerance)
+		}
 		runtime.KeepAlive(values)
 	})
 }
@@ -96,7 +102,7 @@ func TestSizeOfLongList(t *testing.T) {
 	for i := range n - 1 {
 		nodes[i].next = &nodes[i+1]
 	}
-	require.GreaterOrEqual(t, cache.SizeOf(&nodes[0]), int64(n*60))
+	require.GreaterOrEqual(t, cache.SizeOf(&nodes[0]), int64(n*unsafe.Sizeof(node{})))
 }
 
 func TestSizeOfCommonTypesAllocatesNothing(t *testing.T) {
