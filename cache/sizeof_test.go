@@ -22,6 +22,9 @@ type node struct {
 }
 
 func TestSizeOfIsWhatTheHeapTakes(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes some of the heap for itself")
+	}
 	sizeIsTrue(t, "string", func(i int) string { return strings.Repeat("x", 1+i%100) })
 	sizeIsTrue(t, "bytes", func(i int) []byte { return make([]byte, 5, 10+i%5000) })
 	sizeIsTrue(t, "int", func(i int) int { return i })
