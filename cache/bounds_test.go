@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -161,4 +163,101 @@ func TestHugeAndSmallValuesMakeRoomForEachOther(t *testing.T) {
 	wg.Wait()
 	wrong, _ := stop()
 	require.Empty(t, wrong)
+}
+
+// A key whose equality is Go's and whose hash is maphash's.
+type compound struct {
+	name  string
+	any   any
+	point [2]float64
+}
+
+// All of 500 slots are usable whatever the keys are and however they hash: each cache has secrets of its own.
+func TestAllSlotsAreUsableByKeysOfAllKinds(t *testing.T) {
+	usable(t, func(i int) int { return i })
+	usable(t, func(i int) uint64 { return uint64(i) << 48 })
+	usable(t, func(i int) uint16 { return uint16(i) })
+	usable(t, func(i int) string { return "the same long prefix of all keys, which tells nothing: " + strconv.Itoa(i) })
+	usable(t, func(i int) string { return strings.Repeat("a", i) })
+	usable(t, func(i int) float64 { return 1 / float64(i+1) })
+	usable(t, func(i int) any { return [...]any{i, int8(i % 128), strconv.Itoa(i), compound{any: i}}[i%4] })
+	usable(t, func(i int) compound { return compound{"a", i, [2]float64{1, float64(i)}} })
+	usable(t, func(i int) *int { return new(int) })
+}
+
+func usable[K comparable](t *testing.T, key func(int) K) {
+	const n = 500
+	keys := map[K]bool{}
+	for i := 0; len(keys) < n && i < 4*n; i++ {
+		keys[key(i)] = true
+	}
+	require.GreaterOrEqual(t, len(keys), n/2+1)
+	for range 20 {
+		c := newCache(t, cache.Config[K, int]{MaxEntries: len(keys)})
+		for k := range keys {
+			c.Set(k, 1)
+		}
+		require.Equal(t, len(keys), c.Len())
+		require.Zero(t, c.Stats().Evicted)
+		for k := range keys {
+			require.True(t, has(c, k))
+		}
+	}
+}
+
+// From the smallest bound to a large one and back, and the cache is as good as one that was made so.
+func TestResizeFromOneToManyAndBack(t *testing.T) {
+	const many = 50_000
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 1})
+	for round := range 2 {
+		require.NoError(t, c.Resize(many, 0))
+		for i := range many + 1000 {
+			c.Set(i+round, i)
+		}
+		require.Equal(t, many, c.Len())
+		require.NoError(t, c.Resize(1, 0))
+		require.Equal(t, 1, c.Len())
+		c.Set(-1, -1)
+		require.True(t, has(c, -1))
+		require.Equal(t, 1, c.Len())
+		require.Less(t, c.Bytes(), int64(16<<10))
+	}
+	d := newCache(t, cache.Config[int, int]{MaxEntries: many}) // of many shards
+	for i := range many {
+		d.Set(i, i)
+	}
+	require.NoError(t, d.Resize(1, 0))
+	for i := range 1000 {
+		require.True(t, d.Set(i, i))
+		require.True(t, has(d, i), "in whatever shard it is")
+		require.Equal(t, 1, d.Len())
+	}
+}
+
+// Who asks once for each of many keys, as a crawler or an attacker does, does not flush what others ask for often.
+func TestAFloodOfNewKeysLeavesTheHotOnes(t *testing.T) {
+	for _, n := range []int{500, 5000} {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: n})
+		r := rand.New(rand.NewPCG(1, 1))
+		read := func(key int) bool {
+			_, ok := c.Get(key)
+			if !ok {
+				c.Set(key, key)
+			}
+			return ok
+		}
+		for range 50 * n {
+			read(r.IntN(n / 2))
+		}
+		hits, asked := 0, 10*n
+		for i := range asked {
+			if read(r.IntN(n / 2)) {
+				hits++
+			}
+			for j := range 3 { // three strangers to each
+				read(1_000_000 + 3*i + j)
+			}
+		}
+		require.Greater(t, float64(hits)/float64(asked), 0.95, "%d entries", n)
+	}
 }

@@ -17,6 +17,7 @@
 //
 // An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its
 // memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock.
+// A cache that is used in a testing/synctest bubble must have been made there, for its clock is that of the bubble.
 //
 // # Concurrency
 //
@@ -39,7 +40,6 @@ package cache
 
 import (
 	"iter"
-	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -142,7 +142,8 @@ func (c *Cache[K, V]) Peek(key K) (V, bool) {
 //
 // Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or there is
 // a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
-// not allocate once the cache is full.
+// not allocate once the cache is full, but for what [SizeOf] needs for a value that is neither a string nor a slice nor
+// without pointers, and what OnRemove is to be told.
 func (c *Cache[K, V]) Set(key K, value V) bool {
 	return c.set(key, value, c.ttl, 0)
 }
@@ -283,7 +284,8 @@ func (c *Cache[K, V]) MaxEntries() int { return int(c.maxEntries.Load()) }
 func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 
 // Sweep removes all expired entries and returns how many. A cache that nobody sweeps
-// returns no expired value either, but keeps its memory until a newcomer needs the room.
+// returns no expired value either, but keeps its memory until a newcomer needs the room. What the values hold is given
+// back at once, the room for them stays for newcomers: see [Cache.Shrink].
 //
 // Sweep takes time in proportion to what has expired, and lets writers have a shard
 // after each few hundred entries.
@@ -296,7 +298,8 @@ func (c *Cache[K, V]) Sweep() (removed int) {
 
 // Resize changes both bounds, as they are given to [New], and evicts what is over
 // them before it returns. Others may use the cache meanwhile; at no instant is
-// there more in it than MaxEntries and MaxBytes say.
+// there more in it than MaxEntries and MaxBytes say. If another Resize begins before this one
+// has ended, its bounds count, and this one may return before they hold.
 func (c *Cache[K, V]) Resize(maxEntries int, maxBytes int64) error {
 	if err := validateBounds("Resize: ", maxEntries, maxBytes, c.engine.minimum); err != nil {
 		return err
@@ -325,7 +328,7 @@ func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
 	next := 0
 	defer func() {
 		if next < len(removed) {
-			c.deliver(removed[next:])
+			c.insist(removed[next:])
 		}
 	}()
 	for next < len(removed) {
@@ -335,10 +338,29 @@ func (c *Cache[K, V]) deliver(removed []removal[K, V]) {
 	}
 }
 
+// insist is deliver after a panic, which goes on to the caller. Further ones end here: a stack has no room for
+// as many panics as a cache has entries.
+func (c *Cache[K, V]) insist(removed []removal[K, V]) {
+	next := 0
+	defer func() {
+		if next < len(removed) { // a call has ended the goroutine
+			c.insist(removed[next:])
+		}
+	}()
+	for next < len(removed) {
+		r := &removed[next]
+		next++
+		func() {
+			defer func() { _ = recover() }()
+			c.onRemove(r.key, r.val, r.reason)
+		}()
+	}
+}
+
 // costFor returns the cost of an entry that holds so many bytes outside its slot.
 func costFor(bytes int64) int64 {
 	if bytes > maxCost {
-		return math.MaxInt64 / 2 // fits nowhere
+		return tooMuch
 	}
 	return (max(bytes, 0) + costUnit - 1) &^ (costUnit - 1)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -172,6 +173,29 @@ func TestSizeIsWhatAnEntryHoldsBesideItsWords(t *testing.T) {
 	require.EqualValues(t, 3, c.Stats().Refused)
 }
 
+// A size that no bound could hold is refused where bytes are not bounded as well, and does not upset the count.
+func TestAbsurdSizeIsRefusedWithoutAByteBound(t *testing.T) {
+	size := int64(0)
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
+	require.True(t, c.Set(1, 1))
+	before := c.Bytes()
+	for _, size = range []int64{1 << 40, math.MaxInt64 - 1, math.MaxInt64} {
+		require.False(t, c.Set(1, 2))
+		require.False(t, c.Set(2, 2))
+		require.Equal(t, before, c.Bytes())
+	}
+	size = 1<<36 - 16
+	for i := range 16 {
+		require.True(t, c.Set(i, 1))
+	}
+	c.Clear()
+	require.Less(t, c.Bytes(), before)
+	size = 0
+	require.NoError(t, c.Resize(0, math.MaxInt64))
+	size = math.MaxInt64
+	require.False(t, c.Set(1, 2))
+}
+
 func TestConfigErrors(t *testing.T) {
 	type config = cache.Config[string, int]
 	for want, c := range map[string]config{
@@ -184,6 +208,16 @@ func TestConfigErrors(t *testing.T) {
 		"cache: Config.Jitter is -0.1, want at least 0 and less than 1":             {MaxEntries: 1, Jitter: -0.1},
 		"cache: Config.Jitter is 1, want at least 0 and less than 1":                {MaxEntries: 1, Jitter: 1},
 		"cache: Config.Jitter is NaN, want at least 0 and less than 1":              {MaxEntries: 1, Jitter: math.NaN()},
+		"cache: Config.MaxLoads is -1, want zero or more":                           {MaxEntries: 1, MaxLoads: -1},
+		"cache: Config.StaleFor is -1s, want zero or more":                          {MaxEntries: 1, StaleFor: -time.Second},
+		"cache: Config.StaleIfError is -1s, want zero or more":                      {MaxEntries: 1, StaleIfError: -time.Second},
+		"cache: Config.RefreshAhead is -0.5, want at least 0 and less than 1":       {MaxEntries: 1, TTL: 1, RefreshAhead: -0.5},
+		"cache: Config.RefreshAhead is 1, want at least 0 and less than 1":          {MaxEntries: 1, TTL: 1, RefreshAhead: 1},
+		"cache: Config.RefreshAhead is NaN, want at least 0 and less than 1":        {MaxEntries: 1, TTL: 1, RefreshAhead: math.NaN()},
+		"cache: Config.RefreshAhead is 0.5 of a TTL of 0, want a TTL":               {MaxEntries: 1, RefreshAhead: 0.5},
+		"cache: Config.RefreshTimeout is -1s, want zero or more":                    {MaxEntries: 1, RefreshTimeout: -time.Second},
+		"cache: Config.NegativeTTL is -1s, want zero or more":                       {MaxEntries: 1, NegativeTTL: -time.Second},
+		"cache: Config.Backoff is -1s, want zero or more":                           {MaxEntries: 1, Backoff: -time.Second},
 	} {
 		require.EqualError(t, c.Validate(), want)
 		none, err := cache.New(c)
@@ -279,6 +313,40 @@ func TestStats(t *testing.T) {
 
 	st = cache.Stats{Entries: 1234, MaxEntries: 5000, Bytes: 2_500_000, Hits: 3000, Misses: 1000, Evicted: 12, Expired: 3456, Refused: 1}
 	require.Equal(t, "1,234 of 5,000 entries in 2.5 MB of any; 3,000 hits and 1,000 misses (75.0 %); 12 evicted, 3,456 expired, 1 refused", st.String())
+}
+
+// The sentence tells what is not bounded, and that nothing was read yet.
+func TestStatsOfAnEmptyCache(t *testing.T) {
+	c := newCache(t, cache.Config[int, int]{MaxBytes: 50_000_000})
+	require.Regexp(t, `^0 of any entries in [0-9.]+ kB of 50 MB; 0 hits and 0 misses \(0.0 %\); 0 evicted, 0 expired, 0 refused$`, c.Stats().String())
+}
+
+// What Stats says of the last victim is what OnRemove could have known, to a sixteenth of the time in which the
+// cache turns over, and not more than about four such times.
+func TestAgeOfTheLastVictim(t *testing.T) {
+	const n, turnover = 1000, 1000 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		set := map[int]time.Time{}
+		var age, oldest time.Duration
+		c := newCache(t, cache.Config[int, int]{MaxEntries: n, OnRemove: func(key, _ int, _ cache.Reason) { age = time.Since(set[key]) }})
+		require.Zero(t, c.Stats().LastVictimAge)
+		for i := range 10 * n {
+			if i == 5*n {
+				c.Shrink(0.5) // or only the youngest would go
+			}
+			set[i] = time.Now()
+			c.Set(i, i)
+			if i > n {
+				got := c.Stats().LastVictimAge
+				require.LessOrEqual(t, got, age+turnover/16+2*time.Second, "victim %d", i-n)
+				full := time.Duration(i-n) * time.Second // a cache that fills turns over faster
+				require.GreaterOrEqual(t, got, min(age, 3*turnover, full)-turnover/16-2*time.Second, "victim %d", i-n)
+			}
+			oldest = max(oldest, age)
+			time.Sleep(time.Second)
+		}
+		require.Greater(t, oldest, turnover/2, "no victim was old")
+	})
 }
 
 func TestReasonString(t *testing.T) {

@@ -1,57 +1,203 @@
 package cache
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
+// requireUnlocked requires that nobody holds any lock of c, which one goroutine alone uses.
+func requireUnlocked[K comparable, V any](t testing.TB, c *Cache[K, V]) {
+	t.Helper()
+	locks := map[string]*sync.Mutex{
+		"resizing": &c.engine.resizing, "collecting": &c.engine.collecting, "loads": &c.loads.mu,
+	}
+	r := c.engine.root.Load()
+	for i := range r.shards {
+		locks[fmt.Sprint("shard ", i)] = &r.shards[i].mu
+	}
+	if g := c.engine.groups; g != nil {
+		locks["groups"] = &g.mu
+	}
+	for name, mu := range locks {
+		if !mu.TryLock() {
+			require.Fail(t, "a lock is held: "+name)
+		}
+		mu.Unlock()
+	}
+}
+
 // useAll calls every method of c.
-func useAll(c *Cache[int, string]) {
+func useAll(t testing.TB, c *Cache[int, string]) {
 	c.Get(1)
 	c.Peek(1)
 	c.Set(1000, "x")
 	c.SetTTL(1001, "x", time.Hour)
 	c.Delete(1000)
 	c.DeleteFunc(func(key int, _ string) bool { return key == 1001 })
-	_, _ = c.GetOrLoad(context.Background(), 1002, func(context.Context, int) (string, error) { return "x", nil })
+	ctx := context.Background()
+	_, _ = c.GetOrLoad(ctx, 1002, func(context.Context, int) (string, error) { return "x", nil })
+	_, _ = c.GetOrLoadTTL(ctx, 1003, func(context.Context, int) (string, time.Duration, error) { return "x", time.Hour, nil })
+	c.GetOrLoadMany(ctx, []int{1004}, func(context.Context, []int) (map[int]string, error) { return nil, nil })
 	for range c.All() {
+		break
+	}
+	for range c.Keys() {
 		break
 	}
 	c.Sweep()
 	c.Shrink(0.01)
-	_ = c.Resize(c.MaxEntries(), c.MaxBytes())
-	c.Stats()
+	require.NoError(t, c.Resize(c.MaxEntries(), c.MaxBytes()))
+	require.LessOrEqual(t, c.Len(), c.MaxEntries())
+	require.LessOrEqual(t, c.Bytes(), c.MaxBytes())
+	_ = c.Stats().String()
+	g := c.Group("g")
+	g.Set(1005, "x")
+	g.Invalidate()
+	var file bytes.Buffer
+	_, err := c.WriteTo(&file)
+	require.NoError(t, err)
+	_, err = c.ReadFrom(bytes.NewReader(file.Bytes()))
+	require.NoError(t, err)
 	c.Clear()
 }
 
 func TestOnRemoveMayUseTheCacheAndHearsEachReason(t *testing.T) {
+	const maxEntries, maxBytes = 4, 128 << 10
 	var c *Cache[int, string]
 	heard := map[Reason]int{}
 	inside := false
-	c = build(t, Config[int, string]{MaxEntries: 4, MaxBytes: 64 << 10, OnRemove: func(_ int, _ string, r Reason) {
+	c = build(t, Config[int, string]{MaxEntries: maxEntries, MaxBytes: maxBytes, Groups: true, OnRemove: func(_ int, _ string, r Reason) {
 		heard[r]++
+		requireUnlocked(t, c)
 		if !inside {
 			inside = true
-			useAll(c)
+			useAll(t, c)
 			inside = false
 		}
 	}})
-	for reason, cause := range map[Reason]func(){
-		Evicted:  func() { c.Shrink(1) },
-		Expired:  func() { c.SetTTL(1, "a", 1); c.Sweep() },
-		Deleted:  func() { c.Delete(1) },
-		Replaced: func() { c.Set(1, "b") },
-		Cleared:  func() { c.Clear() },
-		Refused:  func() { c.Set(2, string(make([]byte, 1<<20))) },
+	ctx := context.Background()
+	loaded := func(context.Context, int) (string, error) { return "x", nil }
+	for _, test := range []struct {
+		name   string
+		reason Reason
+		cause  func()
+	}{
+		{"set", Evicted, func() {
+			for i := range maxEntries + 1 {
+				c.Set(i, "a")
+			}
+		}},
+		{"load", Evicted, func() {
+			for i := range maxEntries + 1 {
+				_, _ = c.GetOrLoad(ctx, i+100, loaded)
+			}
+		}},
+		{"bytes", Evicted, func() {
+			inside = true // nobody clears it meanwhile
+			for i := range maxEntries {
+				c.Set(i, string(make([]byte, 12<<10)))
+			}
+			inside = false
+			clear(heard)
+			c.Set(2, string(make([]byte, 80<<10)))
+		}},
+		{"shrink", Evicted, func() { c.Shrink(1) }},
+		{"resize", Evicted, func() { c.Set(2, "a"); require.NoError(t, c.Resize(1, maxBytes)) }},
+		{"sweep", Expired, func() { c.SetTTL(2, "a", 1); c.Sweep() }},
+		{"set", Expired, func() { c.SetTTL(2, "a", 1); c.Set(2, "b") }},
+		{"delete", Expired, func() { c.SetTTL(2, "a", 1); c.Delete(2) }},
+		{"invalidate", Expired, func() { c.Group("h").Set(2, "a"); c.InvalidateGroup("h"); c.Sweep() }},
+		{"delete", Deleted, func() { c.Delete(1) }},
+		{"delete-func", Deleted, func() { c.DeleteFunc(func(int, string) bool { return true }) }},
+		{"negative-ttl", Deleted, func() { c.SetTTL(1, "b", -1) }},
+		{"set", Replaced, func() { c.Set(1, "b") }},
+		{"refused", Replaced, func() { c.Set(1, string(make([]byte, 1<<20))) }},
+		{"clear", Cleared, func() { c.Clear() }},
+		{"refused", Refused, func() { c.Set(2, string(make([]byte, 1<<20))) }},
+		{"load", Refused, func() {
+			_, _ = c.GetOrLoad(ctx, 2, func(context.Context, int) (string, error) { return string(make([]byte, 1<<20)), nil })
+		}},
 	} {
-		c.Set(1, "a")
-		clear(heard)
-		cause()
-		require.NotZero(t, heard[reason], reason)
+		t.Run(test.name+"/"+test.reason.String(), func(t *testing.T) {
+			require.NoError(t, c.Resize(maxEntries, maxBytes))
+			c.Set(1, "a")
+			clear(heard)
+			test.cause()
+			require.NotZero(t, heard[test.reason])
+			checkInvariants(t, c)
+		})
+	}
+}
+
+// A Resize inside a Resize is the one that counts.
+func TestResizeInsideAResize(t *testing.T) {
+	for _, inner := range []int{50, 200, 2000} {
+		t.Run(strconv.Itoa(inner), func(t *testing.T) {
+			var c *Cache[int, string]
+			resized := false
+			c = build(t, Config[int, string]{MaxEntries: 1000, OnRemove: func(int, string, Reason) {
+				require.LessOrEqual(t, c.Len(), c.MaxEntries())
+				if !resized {
+					resized = true
+					require.NoError(t, c.Resize(inner, 0))
+					require.LessOrEqual(t, c.Len(), inner)
+				}
+			}})
+			for i := range 1000 {
+				c.Set(i, "a")
+			}
+			require.NoError(t, c.Resize(100, 0))
+			require.Equal(t, inner, c.MaxEntries())
+			checkInvariants(t, c)
+			for i := range 3000 {
+				c.Set(i, "a")
+			}
+			require.Equal(t, inner, c.Len())
+		})
+	}
+}
+
+// Go cannot hash all that an interface may hold, and panics. No lock may be held by then.
+func TestKeysThatCannotBeHashedLeaveNoLock(t *testing.T) {
+	for _, config := range []Config[any, int]{{MaxEntries: 8}, {MaxEntries: 8, NegativeTTL: time.Hour, StaleFor: time.Hour, Groups: true}} {
+		c := build(t, config)
+		begun, release := make(chan struct{}), make(chan struct{})
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, _ = c.GetOrLoad(context.Background(), "slow", func(context.Context, any) (int, error) {
+				close(begun)
+				<-release
+				return 0, errors.New("down")
+			})
+		})
+		<-begun // a load is under way: a Set looks for one of its key
+		key, load := any([]int{}), func(context.Context, any) (int, error) { return 1, nil }
+		for name, f := range map[string]func(){
+			"get":         func() { c.Get(key) },
+			"peek":        func() { c.Peek(key) },
+			"set":         func() { c.Set(key, 1) },
+			"set-ttl":     func() { c.SetTTL(key, 1, -1) },
+			"delete":      func() { c.Delete(key) },
+			"get-or-load": func() { _, _ = c.GetOrLoad(context.Background(), key, load) },
+			"get-or-load-many": func() {
+				c.GetOrLoadMany(context.Background(), []any{1, key}, func(context.Context, []any) (map[any]int, error) { return nil, nil })
+			},
+		} {
+			require.Panics(t, f, name)
+			requireUnlocked(t, c)
+		}
+		close(release)
+		group.Wait()
+		require.True(t, c.Set("works", 1))
 		checkInvariants(t, c)
 	}
 }
@@ -135,4 +281,25 @@ func TestPanicAndGoexitInUserCodeDamageNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An OnRemove that always panics is told all the same, and the caller gets the first panic: not one
+// inside the other, which would not fit in the stack of a goroutine.
+func TestOnRemoveThatAlwaysPanics(t *testing.T) {
+	const n = 10_000
+	heard, deepest := 0, 0
+	c := build(t, Config[int, int]{MaxEntries: n, OnRemove: func(int, int, Reason) {
+		heard++
+		if heard%1000 == 0 {
+			deepest = max(deepest, runtime.Callers(0, make([]uintptr, n)))
+		}
+		panic(heard)
+	}})
+	for i := range n {
+		c.Set(i, i)
+	}
+	require.PanicsWithValue(t, 1, c.Clear)
+	require.Equal(t, n, heard)
+	require.Less(t, deepest, 100)
+	checkInvariants(t, c)
 }

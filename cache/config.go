@@ -21,7 +21,8 @@ type Config[K comparable, V any] struct {
 	TTL time.Duration
 
 	// Idle is how long an entry lives after it was last read or set, within its TTL.
-	// Zero: that does not matter. It costs eight bytes for each entry.
+	// Zero: that does not matter. It costs eight bytes for each entry. A read that meets the cache while
+	// it moves the entry, because it grows or shrinks, may not count.
 	Idle time.Duration
 
 	// Jitter is the largest fraction by which the life of an entry is shortened at
@@ -67,8 +68,8 @@ type Config[K comparable, V any] struct {
 	// Size returns how many bytes of the heap a key and its value hold beside their own
 	// words: the length of a string, the capacity of a slice times the size of an
 	// element, what a pointer points to. Nil: it is measured as [SizeOf] does,
-	// which costs nothing to speak of for strings, byte slices and types without pointers.
-	// A negative size counts as zero.
+	// which costs nothing to speak of for strings, byte slices and types without pointers. It is asked
+	// for when the entry is set, and not again. A negative size counts as zero.
 	Size func(key K, value V) int64
 
 	// Groups allows [Cache.Group]. It costs eight bytes for each entry, and 16 KiB.
@@ -82,7 +83,8 @@ type Config[K comparable, V any] struct {
 	// OnRemove is called for each entry that leaves the cache and for each value that
 	// is refused, on the goroutine whose call was the cause, before that call returns and
 	// after the entry is gone. It is called with no lock held and may use the cache. Calls of one
-	// goroutine come in the order of the removals; between goroutines there is no order.
+	// goroutine come in the order of the removals; between goroutines there is no order. If it
+	// panics, the caller gets that when all that it removed has been told; further panics meanwhile are dropped.
 	OnRemove func(key K, value V, reason Reason)
 }
 

@@ -14,8 +14,8 @@ import (
 // costs but no sizes. It calls no code of the user's: what OnRemove is to hear of
 // is collected in a write, and delivered by the front when no lock is held.
 //
-// Locks, in the order in which one goroutine may hold them: resizing, collecting,
-// then one shard's; Clear alone holds all shards, in the order of the array.
+// Locks, in the order in which one goroutine may hold them: collecting, then one shard's; Clear
+// alone holds all shards, in the order of the array. Who holds resizing takes no other.
 type engine[K comparable, V any] struct {
 	root     atomic.Pointer[root[K, V]]
 	clock    *clock
@@ -39,7 +39,10 @@ type engine[K comparable, V any] struct {
 	entries ledger
 	bytes   ledger
 
-	resizing   sync.Mutex // held by a Resize from beginning to end
+	resizing sync.Mutex    // guards all changes of the ledgers' bounds, and these:
+	resizes  atomic.Uint64 // how often a Resize began
+	agreed   [2]int64      // the bounds that MaxEntries and MaxBytes tell
+
 	collecting sync.Mutex // held by the one writer that takes room from shards not its own
 }
 
@@ -96,6 +99,9 @@ const costUnit = 16
 // maxCost is the most that one entry may hold outside its slot.
 const maxCost = costUnit * math.MaxUint32
 
+// tooMuch is the cost of an entry that holds more than that. No ledger has so much.
+const tooMuch = 1 << 62
+
 func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 	e := &engine[K, V]{
 		clock:   newClock(),
@@ -123,8 +129,9 @@ func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 		e.base += roundUp(int64(unsafe.Sizeof(groups{})), false)
 	}
 	e.minimum = e.base + e.slabBytes(1)
-	e.entries.bound.Store(boundOf(int64(c.MaxEntries)))
-	e.bytes.bound.Store(boundOf(c.MaxBytes))
+	e.agreed = [2]int64{boundOf(int64(c.MaxEntries)), boundOf(c.MaxBytes)}
+	e.entries.bound.Store(e.agreed[0])
+	e.bytes.bound.Store(e.agreed[1])
 	e.bytes.used.Store(e.base)
 	return e
 }
@@ -141,12 +148,16 @@ func (e *engine[K, V]) newRoot() *root[K, V] {
 	return r
 }
 
+// unbounded is the bound that a ledger keeps for none: less than tooMuch, and far enough from the end of the integers
+// that no sum overflows.
+const unbounded = 1 << 61
+
 // boundOf returns the bound that a ledger keeps for a configured one: zero is none.
 func boundOf(configured int64) int64 {
 	if configured == 0 {
-		return math.MaxInt64
+		return unbounded
 	}
-	return configured
+	return min(configured, unbounded)
 }
 
 // shardsFor returns how many shards serve these bounds best: enough that writers

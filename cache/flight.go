@@ -381,12 +381,17 @@ func (ls *loads[K, V]) supersede(key K) {
 
 func (ls *loads[K, V]) supersedeSlow(key K) {
 	if ls.pending.Load() != 0 {
-		ls.mu.Lock()
-		delete(ls.current, key)
-		ls.pending.Store(int64(len(ls.current)))
-		ls.mu.Unlock()
+		ls.drop(key)
 	}
 	ls.forget(key) // last, or a load that failed meanwhile would be remembered
+}
+
+// drop takes the load of key out of the current ones. It panics if Go cannot hash the key.
+func (ls *loads[K, V]) drop(key K) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.current, key)
+	ls.pending.Store(int64(len(ls.current)))
 }
 
 // supersedeGroup does so for what is loaded for a group.

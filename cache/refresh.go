@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -155,7 +156,7 @@ func (ls *loads[K, V]) judge(ctx context.Context, key K, l *loading[V]) (f failu
 		if last, ok := ls.failures.Peek(key); ok {
 			f.streak = min(last.streak+1, mostBackoff)
 		}
-		wait := ls.backoff << f.streak
+		wait := min(ls.backoff, math.MaxInt64>>(mostBackoff+1)) << f.streak // two years do not overflow
 		f.until, f.life = time.Now().Add(wait), 2*wait
 		return f, true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -599,4 +600,18 @@ func TestAHerdLoadsOnce(t *testing.T) {
 	close(release)
 	group.Wait()
 	require.EqualValues(t, 1, calls.Load())
+}
+
+// The longest Backoff there is does not overflow.
+func TestEndlessBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Backoff: math.MaxInt64})
+		calls := 0
+		for range 10 {
+			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { calls++; return 0, errDown })
+			require.ErrorIs(t, err, errDown)
+			time.Sleep(24 * time.Hour)
+		}
+		require.Equal(t, 1, calls)
+	})
 }

@@ -108,9 +108,12 @@ func (e *engine[K, V]) shrink(fraction float64, deliver func([]removal[K, V])) (
 }
 
 // reduce evicts, from one shard after the other, until at most so many entries and
-// bytes are used.
-func (e *engine[K, V]) reduce(entries, bytes int64, deliver func([]removal[K, V])) {
+// bytes are used, or another Resize has begun.
+func (e *engine[K, V]) reduce(entries, bytes int64, number uint64, deliver func([]removal[K, V])) {
 	for i := uint64(0); e.entries.used.Load() > entries || e.bytes.used.Load() > bytes; i++ {
+		if e.resizes.Load() != number {
+			return
+		}
 		var w write[K, V]
 		s := e.lock(i << 32)
 		over := func() bool {
@@ -126,18 +129,37 @@ func (e *engine[K, V]) reduce(entries, bytes int64, deliver func([]removal[K, V]
 	}
 }
 
-// resize sets the bounds and evicts what is over them. announce makes new bounds
-// known: at once those that are wider, and when they hold those that are narrower.
+// resize sets the bounds and evicts what is over them, and calls announce when they hold. Until then the ledgers have the
+// narrower of the old ones and these. No lock is held while it evicts, because deliver calls code of the user's, which
+// may resize as well: the latest Resize counts, and an earlier one leaves the rest to it. If one ends by
+// a panic, all is as if it had not begun, but for what was evicted.
 func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver func([]removal[K, V])) {
+	number := e.narrow(entries, bytes)
+	evicted := false
+	defer func() {
+		e.resizing.Lock()
+		defer e.resizing.Unlock()
+		if e.resizes.Load() != number {
+			return
+		}
+		if evicted {
+			e.agreed = [2]int64{entries, bytes}
+			announce()
+		}
+		e.entries.bound.Store(e.agreed[0])
+		e.bytes.bound.Store(e.agreed[1])
+	}()
+	e.reduce(entries, bytes, number, deliver)
+	evicted = true
+}
+
+// narrow begins a Resize, whose number it returns.
+func (e *engine[K, V]) narrow(entries, bytes int64) (number uint64) {
 	e.resizing.Lock()
 	defer e.resizing.Unlock()
-	oldEntries, oldBytes := e.entries.bound.Load(), e.bytes.bound.Load()
-	e.entries.bound.Store(min(oldEntries, entries))
-	e.bytes.bound.Store(min(oldBytes, bytes))
-	e.reduce(entries, bytes, deliver)
-	announce()
-	e.entries.bound.Store(entries)
-	e.bytes.bound.Store(bytes)
+	e.entries.bound.Store(min(e.entries.bound.Load(), entries))
+	e.bytes.bound.Store(min(e.bytes.bound.Load(), bytes))
+	return e.resizes.Add(1)
 }
 
 // clear empties all shards at one instant, and returns what was in them if

@@ -23,7 +23,7 @@ func (e *engine[K, V]) swap(w *write[K, V]) bool {
 	}
 	before := deadlineOf(sl.meta.Load())
 	fits := before <= w.deadline && !e.clock.passed(before) &&
-		(f.slab.cost == nil || f.slab.cost[f.at] == uint32(w.cost/costUnit))
+		(f.slab.cost == nil || int64(f.slab.cost[f.at])*costUnit == w.cost)
 	if fits {
 		e.fill(f.slab, f.at, sl, w)
 	}
@@ -62,15 +62,13 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 		w.removed = append(w.removed, removal[K, V]{w.key, sl.val.v, reason})
 	}
 	e.fill(b, i, sl, w)
-	if e.idle != 0 {
-		b.hard[i].Store(w.hard)
-	}
 	sl.give(head)
 	s.expiry.note(i, w.deadline)
 	return true
 }
 
-// fill gives a busy slot, number i of b, its new value, and then its new mark and deadline: see slot.
+// fill gives a busy slot, number i of b, its new value, and then its new mark and deadlines: see slot. The
+// hard one comes first, so that no reader puts off the other beyond it.
 func (e *engine[K, V]) fill(b *slab[K, V], i uint32, sl *slot[K, V], w *write[K, V]) {
 	if val := (cell[V]{v: w.val}); e.valPlan.shape == shapeScalar {
 		sl.val.storeWord(*val.word())
@@ -79,6 +77,9 @@ func (e *engine[K, V]) fill(b *slab[K, V], i uint32, sl *slot[K, V], w *write[K,
 	}
 	if e.grouped {
 		b.marks[i].Store(uint64(w.mark))
+	}
+	if e.idle != 0 {
+		b.hard[i].Store(w.hard)
 	}
 	if m := sl.meta.Load(); deadlineOf(m) != w.deadline || m&hitsMask != hitsMask || e.idle != 0 {
 		sl.renew(w.deadline)

@@ -119,3 +119,49 @@ func TestWritersOfOneEntry(t *testing.T) {
 	require.Equal(t, uint64(80_000), st.Sets)
 	require.Equal(t, st.Sets-1, st.Replaced)
 }
+
+// A read returns a value as it was set, all of it, while that is replaced, removed and set again, or evicted.
+func TestReadsAreWhole(t *testing.T) {
+	type wide = [24]int
+	for name, write := range map[string]func(c *cache.Cache[int, wide], v wide){
+		"replaced":     func(c *cache.Cache[int, wide], v wide) { c.Set(1, v) },
+		"set-again":    func(c *cache.Cache[int, wide], v wide) { c.Delete(1); c.Set(1, v) },
+		"evicted":      func(c *cache.Cache[int, wide], v wide) { c.Set(2, wide{}); c.Set(1, v) },
+		"under-a-lock": func(c *cache.Cache[int, wide], v wide) { c.SetTTL(1, v, 0); c.SetTTL(1, v, time.Hour) },
+		"cleared":      func(c *cache.Cache[int, wide], v wide) { c.Clear(); c.Set(1, v) },
+		"expired":      func(c *cache.Cache[int, wide], v wide) { c.SetTTL(1, v, 1); c.Sweep(); c.Set(1, v) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := cache.New(cache.Config[int, wide]{MaxEntries: 1})
+			require.NoError(t, err)
+			var done atomic.Bool
+			var torn, reads atomic.Int64
+			var group sync.WaitGroup
+			for range 2 {
+				group.Go(func() {
+					for !done.Load() {
+						v, ok := c.Get(1)
+						for i := range v {
+							if v[i] != v[0] {
+								torn.Add(1)
+							}
+						}
+						if ok {
+							reads.Add(1)
+						}
+					}
+				})
+			}
+			for n := range 20_000 {
+				var v wide
+				for i := range v {
+					v[i] = n
+				}
+				write(c, v)
+			}
+			done.Store(true)
+			group.Wait()
+			require.Zero(t, torn.Load(), "of %d reads", reads.Load())
+		})
+	}
+}

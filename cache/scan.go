@@ -10,6 +10,7 @@ package cache
 func (e *engine[K, V]) scan(yield func(key K, val *cell[V], f *found[K, V]) bool) {
 	r := e.root.Load()
 	var val cell[V]
+	var f found[K, V]
 	for i := range r.shards {
 		s := &r.shards[i]
 		b := s.slab.Load()
@@ -21,8 +22,7 @@ func (e *engine[K, V]) scan(yield func(key K, val *cell[V], f *found[K, V]) bool
 			if !ok {
 				continue
 			}
-			f, ok := e.find(s, h, &key, &val)
-			if !ok {
+			if f, ok = e.find(s, h, &key, &val); !ok {
 				continue
 			}
 			if e.root.Load() != r {

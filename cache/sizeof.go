@@ -13,6 +13,8 @@ import (
 // which v holds a part, the room that a map keeps after deletions, and what unsafe
 // pointers point to. They do not count; give a [Config.Size] where they matter.
 //
+// Nobody may change what v points to meanwhile. A [Cache] in it counts as its Bytes, whoever uses it.
+//
 // SizeOf takes time in proportion to the number of pointers, and none to speak of for
 // strings, byte slices and types without pointers.
 func SizeOf[T any](v T) int64 {
@@ -128,6 +130,10 @@ func (m *measure) look(v reflect.Value) {
 		}
 	case reflect.Pointer:
 		if !v.IsNil() && m.first(v.UnsafePointer(), v.Type()) {
+			if n, ok := ownBytes(v); ok {
+				m.bytes += n
+				return
+			}
 			m.bytes += allocated(v.Type().Elem())
 			m.add(v.Elem())
 		}
@@ -158,6 +164,17 @@ func (m *measure) look(v reflect.Value) {
 	}
 }
 
+// ownBytes returns the bytes of v, a pointer that is not nil, if it is a Cache: that knows them, and may be in use.
+func ownBytes(v reflect.Value) (n int64, ok bool) {
+	type cache interface{ ownBytes() int64 }
+	if t := v.Type(); t.Elem().Kind() != reflect.Struct || !t.Implements(reflect.TypeFor[cache]()) {
+		return 0, false
+	}
+	return reflect.NewAt(v.Type().Elem(), v.UnsafePointer()).Interface().(cache).ownBytes(), true
+}
+
+func (c *Cache[K, V]) ownBytes() int64 { return c.Bytes() }
+
 func (m *measure) addAll(list reflect.Value, elem reflect.Type) {
 	if hasPointers(elem) {
 		for i := range list.Len() {
@@ -181,6 +198,7 @@ func (m *measure) lookMap(v reflect.Value) {
 	pointers := hasPointers(v.Type().Key()) || hasPointers(elem)
 	m.bytes += mapHeader
 	switch n := int64(v.Len()); {
+	case n == 0: // its first group comes with its first element
 	case n <= 8:
 		m.bytes += roundUp(group, pointers)
 	default:

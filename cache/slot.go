@@ -144,7 +144,7 @@ func (s *header) leave(state uint64) (head uint64) {
 	}
 }
 
-// leaveAs does so if the slot is still live under this head, and reports whether it was.
+// leaveAs does so if the slot is still live under this head, and reports whether it was. The head must be a live one.
 func (s *header) leaveAs(head, state uint64) bool {
 	return s.head.CompareAndSwap(head, head+(state-stateLive))
 }

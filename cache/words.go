@@ -134,7 +134,7 @@ func loadWords(d, s unsafe.Pointer, l *wordPlan) {
 }
 
 // storeCell copies the private cell src to the shared cell dst, word by word,
-// each with one atomic store. The shard's lock must be held.
+// each with one atomic store. The slot must be busy by the caller's hand, or free and the shard's lock held.
 func storeCell[T any](dst, src *cell[T], l *wordPlan) {
 	d, s := unsafe.Pointer(dst), unsafe.Pointer(src)
 	switch l.shape {

@@ -268,7 +268,7 @@ func (e *engine[K, V]) expire(s *shard[K, V], w *write[K, V], now instant, block
 			if head&stateMask == stateFree {
 				continue
 			}
-			if d := deadlineOf(sl.meta.Load()); d > now || !sl.leaveAs(head, stateFree) { // or it lives on
+			if d := deadlineOf(sl.meta.Load()); d > now || head&stateMask == stateBusy || !sl.leaveAs(head, stateFree) { // or it lives on
 				least = min(least, d)
 				continue
 			}
