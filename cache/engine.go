@@ -160,12 +160,13 @@ func boundOf(configured int64) int64 {
 	return min(configured, unbounded)
 }
 
-// shardsFor returns how many shards serve these bounds best: enough that writers
-// seldom meet, and so few that each has a thousand entries to choose a victim from.
+// shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and so
+// few that each has a thousand entries to choose a victim from, or where many write, a few hundred.
 func shardsFor(maxEntries int, maxBytes int64) int {
-	most := min(1024, 16*runtime.GOMAXPROCS(0))
+	procs := runtime.GOMAXPROCS(0)
+	most := min(1024, 16*procs)
 	if maxEntries > 0 {
-		most = min(most, maxEntries>>10)
+		most = min(most, maxEntries/max(256, min(1024, 4096/procs)))
 	}
 	if maxBytes > 0 {
 		most = int(min(int64(most), maxBytes>>22))
