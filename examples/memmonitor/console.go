@@ -145,7 +145,7 @@ func (s *summary) sentences() (list []string) {
 		say("growth between the halves: %s MB", signed(s.Growth.value))
 	}
 	if t := s.Trend; t != nil {
-		say("trend: %s MB an hour, %s in the second half, growth at %s confidence", signed(t.MBPerHour), signed(t.LateRate), percent(t.Confidence))
+		say("trend: %s MB an hour, %s in the second half, growth at %s confidence", signed(t.PerHour), signed(t.LateRate), percent(t.Confidence))
 		say("  (median slope of %d low-water marks, which assumes that waves are shorter than half the time watched)", t.Blocks)
 	}
 	if s.TillLimit.known {
