@@ -10,16 +10,29 @@ import (
 
 // A console shows what is measured.
 type console struct {
-	out io.Writer
+	out    io.Writer
+	screen *screen // nil: out is no terminal
 }
 
-func newConsole(out io.Writer) *console { return &console{out: out} }
+func newConsole(out io.Writer) *console { return &console{out, newScreen(out)} }
 
 // measured shows a measurement, and lines about it.
 func (c *console) measured(m *measurement, lines []string, s *series, p progress) {
+	if c.screen != nil {
+		c.screen.erase()
+		defer c.screen.draw(s, p)
+	}
 	fmt.Fprintln(c.out, describe(m))
 	for _, line := range lines {
 		fmt.Fprintln(c.out, "  "+line)
+	}
+}
+
+// goOn shows that time passes, on a terminal.
+func (c *console) goOn(s *series, p progress) {
+	if c.screen != nil && c.screen.drawn > 0 {
+		c.screen.erase()
+		c.screen.draw(s, p)
 	}
 }
 
@@ -113,7 +126,7 @@ func (c *console) summary(s summary) {
 		fmt.Fprintf(c.out, "\n| %-18s | %9s | %9s | %9s |\n", "", "min", "mean", "max")
 		fmt.Fprintf(c.out, "| %s | %s: | %s: | %s: |\n", strings.Repeat("-", 18), strings.Repeat("-", 8), strings.Repeat("-", 8), strings.Repeat("-", 8))
 		for _, row := range s.rows() {
-			fmt.Fprintf(c.out, "| %-18s | %9s | %9s | %9s |\n", row.name, row.Min.format("%.1f"), row.Mean.format("%.1f"), row.Max.format("%.1f"))
+			fmt.Fprintf(c.out, "| %-18s | %9s | %9s | %9s |\n", row.Name, row.Min.format("%.1f"), row.Mean.format("%.1f"), row.Max.format("%.1f"))
 		}
 		fmt.Fprintln(c.out)
 	}
@@ -123,7 +136,7 @@ func (c *console) summary(s summary) {
 }
 
 type namedExtent struct {
-	name string
+	Name string
 	extent
 }
 
