@@ -11,6 +11,7 @@ import (
 func TestTheFinderUnderFire(t *testing.T) {
 	p := plan{
 		clients: 16, load: 8 * time.Second, warmUp: 3 * time.Second, outage: 2 * time.Second, after: 2 * time.Second,
+		grown:  10, // it is warming up still
 		sample: 50 * time.Millisecond, limit: "100MiB", env: []string{"WATCH_DATABASE=500ms", "QUEUE_ENTRIES=200"},
 	}
 	r, err := p.fire(t.Context(), t.Output())

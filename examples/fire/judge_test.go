@@ -82,11 +82,11 @@ func TestMemoryThatRisesIsFound(t *testing.T) {
 		}
 		return list
 	}
-	require.Empty(t, judgeMemory(series(0)))
-	require.Empty(t, judgeMemory(series(1)), "a MB and a half in all")
-	require.Empty(t, judgeMemory(series(-20)))
-	require.Len(t, judgeMemory(series(5)), 1)
-	require.Contains(t, judgeMemory(series(0)[:5])[0], "5 times only")
+	require.Empty(t, judgeMemory(series(0), 4))
+	require.Empty(t, judgeMemory(series(1), 4), "a MB and a half in all")
+	require.Empty(t, judgeMemory(series(-20), 4))
+	require.Len(t, judgeMemory(series(5), 4), 1)
+	require.Contains(t, judgeMemory(series(0)[:5], 4)[0], "5 times only")
 }
 
 func TestBoundsGoroutinesAndTheEndAreLookedAt(t *testing.T) {

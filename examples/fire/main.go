@@ -46,12 +46,13 @@ type plan struct {
 	outage  time.Duration // between the death of the database and its return
 	after   time.Duration // at full speed when the database is back, and until SIGTERM
 	sample  time.Duration // between two looks at the figures
+	grown   float64       // MB that the memory may grow by between warm-up and outage, whatever its slope
 	limit   string        // GOMEMLIMIT of the finder
 	env     []string      // more variables of the finder
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
-	p := plan{outage: 5 * time.Second, after: 5 * time.Second, sample: 250 * time.Millisecond}
+	p := plan{outage: 5 * time.Second, after: 5 * time.Second, sample: 250 * time.Millisecond, grown: 4}
 	set := flag.NewFlagSet("fire", flag.ContinueOnError)
 	set.SetOutput(progress)
 	set.DurationVar(&p.load, "duration", 2*time.Minute, "how `long` the load goes on before the database is killed")

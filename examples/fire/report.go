@@ -45,9 +45,6 @@ type check struct {
 	wrong   []string
 }
 
-// grownMB is how much memory may grow by in the time watched, whatever its slope.
-const grownMB = 4
-
 // judge fills checks.
 func (r *report) judge() {
 	add := func(promise string, wrong ...string) { r.checks = append(r.checks, check{promise, wrong}) }
@@ -58,7 +55,7 @@ func (r *report) judge() {
 	} else {
 		add("the finder notices that the database is back, and writes what waited", fmt.Sprintf("not within %v", backLimit))
 	}
-	add("the resident memory does not rise after the warm-up", judgeMemory(r.memory())...)
+	add("the resident memory does not rise after the warm-up", judgeMemory(r.memory(), r.plan.grown)...)
 	add("no container passes its bound", judgeBounds(r.samples)...)
 	add("goroutines are back to their number at the start", judgeGoroutines(r.before, r.after)...)
 	add("SIGTERM under load ends with status 0", judgeEnd(r.endError, r.said)...)
@@ -88,12 +85,12 @@ func judgeTroubles(troubles []trouble, fault span) (wrong []string) {
 	return wrong
 }
 
-func judgeMemory(memory []trend.Point) []string {
+func judgeMemory(memory []trend.Point, most float64) []string {
 	line, ok := trend.Through(memory)
 	if !ok {
 		return []string{fmt.Sprintf("it was looked at %d times only", len(memory))}
 	}
-	if line.Rises() && line.Grown() > grownMB {
+	if line.Rises() && line.Grown() > most {
 		return []string{fmt.Sprintf("it has grown by %.1f MB", line.Grown())}
 	}
 	return nil

@@ -88,8 +88,8 @@ type blast struct {
 	began   time.Time
 }
 
-// guessers is how many clients there are for each one that guesses passwords.
-const guessers = 4
+// guessers says that each third client guesses passwords.
+const guessers = 3
 
 // start has n clients visit the finder at base, again and again.
 func (s *storm) start(ctx context.Context, base string, n int) *blast {

@@ -27,12 +27,13 @@ func (r record) writeHTML(out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	sentences := r.Summary.sentences() // of which the last is the verdict, which the page has above
 	return reportPage.Execute(out, struct {
 		record
 		Rows      []namedExtent
 		Sentences []string
 		Charts    []template.HTML
-	}{r, r.Summary.rows(), r.Summary.sentences(), charts})
+	}{r, r.Summary.rows(), sentences[:len(sentences)-1], charts})
 }
 
 // A curve is what a chart shows of the measurements.
