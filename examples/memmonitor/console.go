@@ -164,6 +164,9 @@ func (s *summary) sentences() (list []string) {
 	if s.TillLimit.known {
 		say("the limit of %.0f MB is reached in about %s", s.Limit.value, span(s.TillLimit, time.Hour))
 	}
+	if s.Leak && s.Young.known {
+		say("the service had been up for %s only when it was first measured: what fills its caches looks like a leak, so look again later", span(s.Young, time.Second))
+	}
 	say("%s", s.Verdict)
 	return list
 }

@@ -30,9 +30,15 @@ type summary struct {
 	// TillLimit is unknown if there is no limit, or no growth towards it.
 	TillLimit number `json:"hours_till_limit"`
 
+	// Young is how many seconds the service had been up when it was first measured, if it has been watched for longer than that. What
+	// fills its caches in that time looks like a leak.
+	Young number `json:"uptime_at_first_seconds_if_young"`
+
 	Warnings map[string]int `json:"warnings"` // measurements with a warning, by kind
 	Leak     bool           `json:"leak"`
 	Verdict  string         `json:"verdict"`
+
+	firstUptime number // seconds
 }
 
 // An extent is within what a figure was. It is exact, however many measurements are kept.
@@ -71,6 +77,9 @@ func (s *summary) add(m *measurement) {
 	if len(m.Problems) > 0 {
 		s.Incomplete++
 	}
+	if s.Measured == 1 {
+		s.firstUptime = m.Uptime
+	}
 	s.RSS.add(m.RSS)
 	s.Process.add(m.Process)
 	s.System.add(m.System)
@@ -82,6 +91,9 @@ func (s *summary) add(m *measurement) {
 func (s *summary) conclude(kept *series, a *alerts) {
 	s.Kept, s.KeptOneIn, s.Warnings = len(kept.kept), kept.stride, a.counts
 	points := kept.points()
+	if s.firstUptime.known && s.firstUptime.value < s.To.Sub(s.From).Seconds() {
+		s.Young = s.firstUptime
+	}
 	s.Growth = halves(points)
 	if t, ok := trend.Of(points); ok {
 		s.Trend = &t

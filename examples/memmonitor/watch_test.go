@@ -76,6 +76,14 @@ func TestALeakIsToldFromWaves(t *testing.T) {
 	require.Contains(t, text, "a leak: +")
 	require.Contains(t, text, "the limit of 2048 MB is reached in about ")
 
+	require.NotContains(t, text, "so look again later")
+
+	young := newService(leaking)
+	young.uptime = 90
+	s, text, _ = observe(t, young, "-interval 30 -duration 3600")
+	require.True(t, s.Leak)
+	require.Contains(t, text, "the service had been up for 1m30s only when it was first measured")
+
 	s, text, _ = observe(t, newService(wave), "-interval 30 -duration 3600")
 	require.False(t, s.Leak)
 	require.Contains(t, text, "no leak was found")
