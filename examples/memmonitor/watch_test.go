@@ -193,9 +193,9 @@ func TestAnInterruptEndsTheWatchAtOnce(t *testing.T) {
 }
 
 func TestNumbersThatAreNoneAreUnknown(t *testing.T) {
-	d, err := parse([]byte(`{"a": "12.5", "b": "NaN", "c": -1, "d": null, "e": {"f": [1, 2]}, "g": 1e400}`))
+	_, err := parse([]byte(`{"a": "12.5", "b": "NaN", "c": -1, "d": null, "e": {"f": [1, 2]}, "g": 1e400}`))
 	require.Error(t, err, "no number of that size")
-	d, err = parse([]byte(`{"a": "12.5", "b": "NaN", "c": -1, "d": null, "e": {"f": [1, 2]}}`))
+	d, err := parse([]byte(`{"a": "12.5", "b": "NaN", "c": -1, "d": null, "e": {"f": [1, 2]}}`))
 	require.NoError(t, err)
 	require.Equal(t, exactly(12.5), d.at("a").number())
 	for _, name := range []string{"b", "c", "d", "e", "none"} {
