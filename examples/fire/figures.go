@@ -22,6 +22,7 @@ type figures struct {
 // What is looked at.
 const (
 	resident   = "process_resident_memory_bytes"
+	live       = "go_memory_live_bytes"
 	goroutines = "go_goroutines"
 	waiting    = "finder_database_queued"
 	up         = "finder_database_up"

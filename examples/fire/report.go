@@ -63,9 +63,12 @@ func (r *report) judge() {
 }
 
 // memory returns the resident memory in MB from the end of the warm-up to the fault.
-func (r *report) memory() []trend.Point {
+func (r *report) memory() []trend.Point { return r.warm(resident) }
+
+// warm returns a figure of bytes in MB, for that time.
+func (r *report) warm(name string) []trend.Point {
 	var list []trend.Point
-	for _, p := range points(r.samples, resident, 1e6) {
+	for _, p := range points(r.samples, name, 1e6) {
 		if p.At.After(r.load.from.Add(r.plan.warmUp)) && p.At.Before(r.load.to) {
 			list = append(list, p)
 		}
@@ -172,15 +175,19 @@ func (r *report) print(out io.Writer) {
 // findings returns what was seen in sentences.
 func (r *report) findings() (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	memory := r.memory()
-	if line, ok := trend.Through(memory); ok {
+	for _, of := range []struct{ what, name string }{{"resident memory", resident}, {"live heap", live}} {
+		memory := r.warm(of.name)
+		line, ok := trend.Through(memory)
+		if !ok {
+			continue
+		}
 		low, high := math.Inf(1), 0.0
 		for _, p := range memory {
 			low, high = min(low, p.Value), max(high, p.Value)
 		}
-		peak, _ := most(r.samples, resident)
-		say("resident memory after %v of warm-up: %.1f to %.1f MB, slope %+.2f ± %.2f MB a minute; %.1f MB at most, the fault included",
-			r.plan.warmUp.Round(time.Second), low, high, line.PerHour/60, line.Error/60, peak/1e6)
+		peak, _ := most(r.samples, of.name)
+		say("%s after %v of warm-up: %.1f to %.1f MB, slope %+.2f ± %.2f MB a minute; %.1f MB at most, the fault included",
+			of.what, r.plan.warmUp.Round(time.Second), low, high, line.PerHour/60, line.Error/60, peak/1e6)
 	}
 	for _, b := range bounds {
 		n, _ := most(r.samples, b.figure)

@@ -118,7 +118,7 @@ const (
 
 // guessedName returns a name to sign in with: nearly always the right one. Any other costs the finder a hash.
 func (c *client) guessedName() string {
-	if c.random.IntN(50) == 0 {
+	if c.random.IntN(100) == 0 {
 		return "guest-" + rand.Text()[:8]
 	}
 	return "admin"
