@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,11 @@ func TestTheFinderUnderFire(t *testing.T) {
 	r.print(&out)
 	t.Log(out.String())
 	require.Empty(t, r.wrong())
+	svg := filepath.Join(t.TempDir(), "fire.svg")
+	require.NoError(t, r.draw(svg))
+	drawn, err := os.ReadFile(svg)
+	require.NoError(t, err)
+	require.Contains(t, string(drawn), "live heap")
 	for k, seen := range r.seen {
 		require.NotZero(t, seen.statuses[2]+seen.statuses[3]+seen.statuses[4], kindNames[k])
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -109,6 +110,14 @@ func TestBoundsGoroutinesAndTheEndAreLookedAt(t *testing.T) {
 	require.Empty(t, judgeEnd(nil, "Stopped.\n"))
 	require.Len(t, judgeEnd(errors.New("exit status 1"), "Stopped.\n"), 1)
 	require.Len(t, judgeEnd(nil, ""), 1)
+}
+
+func TestBadFlags(t *testing.T) {
+	for _, test := range [][]string{
+		{"-duration is 1s, want 10s to 1h", "-duration", "1s"}, {"-clients is 0, want 1 to 1000", "-clients", "0"}, {"not defined", "-wrong"},
+	} {
+		require.ErrorContains(t, run(t.Context(), test[1:], io.Discard, io.Discard), test[0])
+	}
 }
 
 func TestFiguresWithoutLabelsAreRead(t *testing.T) {

@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	set.DurationVar(&p.load, "duration", 2*time.Minute, "how `long` the load goes on before the database is killed")
 	set.IntVar(&p.clients, "clients", 16, "`number` of clients that ask at the same time")
 	set.StringVar(&p.limit, "limit", "100MiB", "GOMEMLIMIT of the finder")
+	svg := set.String("svg", "", "draw the memory into this `file`")
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -73,6 +74,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	r.print(out)
+	if *svg != "" {
+		if err := r.draw(*svg); err != nil {
+			return err
+		}
+	}
 	if wrong := r.wrong(); len(wrong) > 0 {
 		return fmt.Errorf("%d of %d promises are not kept", len(wrong), len(r.checks))
 	}
