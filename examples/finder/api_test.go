@@ -211,7 +211,7 @@ func TestPrometheusReadsAllFigures(t *testing.T) {
 	response, body := v.get("/metrics")
 	require.Contains(t, response.Header.Get("Content-Type"), "text/plain")
 	for _, name := range []string{
-		"finder_matches_entries", "finder_tracker_addresses", "finder_sessions_entries", "finder_alerts_kept", "finder_database_queued",
+		"go_goroutines", "finder_matches_entries", "finder_tracker_addresses", "finder_sessions_entries", "finder_alerts_kept", "finder_database_queued",
 		"finder_janitor_runs", "finder_memory_watch_level",
 	} {
 		require.Contains(t, body, "\n"+name, name)

@@ -98,6 +98,8 @@ func (p plan) compare(ctx context.Context, out, progress io.Writer, svg string) 
 	switch {
 	case before.peak() < p.limit:
 		return fmt.Errorf("\"before\" reached only %s of the %s, want more -requests", humanize.Bytes(before.peak()), humanize.Bytes(p.limit))
+	case after.last().CacheBytes > cacheBytes:
+		return fmt.Errorf("the cache of \"after\" has %s, want at most %s", humanize.Bytes(after.last().CacheBytes), humanize.Bytes(cacheBytes))
 	case after.peak() > promise:
 		return fmt.Errorf("\"after\" reached %s, want less than %s", humanize.Bytes(after.peak()), humanize.Bytes(promise))
 	}

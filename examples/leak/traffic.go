@@ -17,8 +17,10 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// answerBytes is how long an answer is.
-const answerBytes = 16 << 10
+const (
+	answerBytes = 16 << 10            // how long an answer is
+	cacheBytes  = 50 * humanize.MByte // what the cache of "after" may have
+)
 
 // A request is one of the traffic.
 type request struct {
@@ -170,7 +172,7 @@ type after struct {
 }
 
 func newAfter() (*after, error) {
-	answers, err := cache.New(cache.Config[string, []byte]{MaxEntries: 500, MaxBytes: 50 * humanize.MByte, TTL: 5 * time.Minute})
+	answers, err := cache.New(cache.Config[string, []byte]{MaxEntries: 500, MaxBytes: cacheBytes, TTL: 5 * time.Minute})
 	if err != nil {
 		return nil, err
 	}

@@ -10,16 +10,29 @@ import (
 
 // A console shows what is measured.
 type console struct {
-	out io.Writer
+	out    io.Writer
+	screen *screen // nil: out is no terminal
 }
 
-func newConsole(out io.Writer) *console { return &console{out: out} }
+func newConsole(out io.Writer) *console { return &console{out, newScreen(out)} }
 
 // measured shows a measurement, and lines about it.
 func (c *console) measured(m *measurement, lines []string, s *series, p progress) {
+	if c.screen != nil {
+		c.screen.erase()
+		defer c.screen.draw(s, p)
+	}
 	fmt.Fprintln(c.out, describe(m))
 	for _, line := range lines {
 		fmt.Fprintln(c.out, "  "+line)
+	}
+}
+
+// goOn shows that time passes, on a terminal.
+func (c *console) goOn(s *series, p progress) {
+	if c.screen != nil && c.screen.drawn > 0 {
+		c.screen.erase()
+		c.screen.draw(s, p)
 	}
 }
 
@@ -113,7 +126,7 @@ func (c *console) summary(s summary) {
 		fmt.Fprintf(c.out, "\n| %-18s | %9s | %9s | %9s |\n", "", "min", "mean", "max")
 		fmt.Fprintf(c.out, "| %s | %s: | %s: | %s: |\n", strings.Repeat("-", 18), strings.Repeat("-", 8), strings.Repeat("-", 8), strings.Repeat("-", 8))
 		for _, row := range s.rows() {
-			fmt.Fprintf(c.out, "| %-18s | %9s | %9s | %9s |\n", row.name, row.Min.format("%.1f"), row.Mean.format("%.1f"), row.Max.format("%.1f"))
+			fmt.Fprintf(c.out, "| %-18s | %9s | %9s | %9s |\n", row.Name, row.Min.format("%.1f"), row.Mean.format("%.1f"), row.Max.format("%.1f"))
 		}
 		fmt.Fprintln(c.out)
 	}
@@ -123,7 +136,7 @@ func (c *console) summary(s summary) {
 }
 
 type namedExtent struct {
-	name string
+	Name string
 	extent
 }
 
@@ -145,11 +158,14 @@ func (s *summary) sentences() (list []string) {
 		say("growth between the halves: %s MB", signed(s.Growth.value))
 	}
 	if t := s.Trend; t != nil {
-		say("trend: %s MB an hour, %s in the second half, growth at %s confidence", signed(t.MBPerHour), signed(t.LateRate), percent(t.Confidence))
+		say("trend: %s MB an hour, %s in the second half, growth at %s confidence", signed(t.PerHour), signed(t.LateRate), percent(t.Confidence))
 		say("  (median slope of %d low-water marks, which assumes that waves are shorter than half the time watched)", t.Blocks)
 	}
 	if s.TillLimit.known {
 		say("the limit of %.0f MB is reached in about %s", s.Limit.value, span(s.TillLimit, time.Hour))
+	}
+	if s.Leak && s.Young.known {
+		say("the service had been up for %s only when it was first measured: what fills its caches looks like a leak, so look again later", span(s.Young, time.Second))
 	}
 	say("%s", s.Verdict)
 	return list

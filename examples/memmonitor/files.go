@@ -14,6 +14,7 @@ func (w *watch) writeFiles(s summary) error {
 	r := record{URL: w.options.url.Redacted(), Summary: s, Measurements: w.series.kept}
 	return errors.Join(
 		writeFile(w.options.json, r.writeJSON),
+		writeFile(w.options.report, r.writeHTML),
 	)
 }
 

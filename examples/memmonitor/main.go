@@ -1,7 +1,7 @@
 // Memmonitor watches the memory of a running service through its interface, and says whether it leaks.
 //
 //	go run -C examples ./memmonitor -status
-//	go run -C examples ./memmonitor -interval 30 -duration 3600 -json memory.json
+//	go run -C examples ./memmonitor -interval 30 -duration 3600 -json memory.json -report memory.html
 //
 // It asks /api/memory-status, /api/health and /api/metrics, which the finder answers as the Python application before it did.
 package main
@@ -94,6 +94,7 @@ type options struct {
 	interval time.Duration
 	duration time.Duration // 0: until interrupted
 	json     string
+	report   string
 }
 
 // timeout returns how long the answers to one measurement are waited for.
@@ -117,6 +118,7 @@ func flags(o *options) *flag.FlagSet {
 	set.Func("interval", "`time` between measurements: seconds, or as 1m30s (default 30)", timeFlag(&o.interval))
 	set.Func("duration", "`time` to watch: seconds, or as 2h; none: until interrupted", timeFlag(&o.duration))
 	set.StringVar(&o.json, "json", "", "write all measurements and the summary to this `file`")
+	set.StringVar(&o.report, "report", "", "write the summary and charts to this `file`, for a browser")
 	return set
 }
 
@@ -136,7 +138,7 @@ func parseFlags(args []string) (options, error) {
 			return o, fmt.Errorf("-%s is given, want none with -status, which measures once", name)
 		}
 	}
-	for name, file := range map[string]string{"json": o.json} {
+	for name, file := range map[string]string{"json": o.json, "report": o.report} {
 		if _, ok := given[name]; !ok {
 			continue
 		}

@@ -96,6 +96,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		{"-url http://x/?a=b", `invalid value "http://x/?a=b" for flag -url: want an address`},
 		{"-status -duration 5", `-duration is given, want none with -status`},
 		{"-json /nowhere/at/all", `-json is "/nowhere/at/all", want a file in a folder that is there`},
+		{"-report /nowhere/at/all", `-report is "/nowhere/at/all", want a file in a folder that is there`},
 		{"-status more", `there is an argument "more", want only flags`},
 		{"-wrong", `flag provided but not defined: -wrong`},
 	} {

@@ -15,10 +15,11 @@ type service struct {
 	issues string // JSON
 	extra  string // JSON, more fields of the cache
 	asked  int    // measurements
+	uptime int    // seconds
 }
 
 func newService(rss func(measured int) float64) *service {
-	return &service{rss: rss, status: "healthy", issues: "[]"}
+	return &service{rss: rss, status: "healthy", issues: "[]", uptime: 3600}
 }
 
 func level(int) float64 { return 120.5 }
@@ -45,9 +46,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"monitoring": {"uptime": 3600, "total_requests": 10, "avg_response_time": 0.012}, "issues": %s, "timestamp": "2026"}`,
 			s.status, cache, rss, s.issues)
 	case metricsPath:
-		fmt.Fprintf(w, `{"system": {"memory_percent": 45.0, "cpu_percent": 3.5, "disk_percent": 20, "uptime_seconds": 3600, "uptime_human": "1:00:00"},
+		fmt.Fprintf(w, `{"system": {"memory_percent": 45.0, "cpu_percent": 3.5, "disk_percent": 20, "uptime_seconds": %d, "uptime_human": "1:00:00"},
 			"application": {"total_requests": 10, "total_errors": 2, "avg_response_time": 0.012, "slow_requests": 0, "endpoints": {}, "monitoring_data_size": 109},
-			"cache": %s, "rate_limiting": {}, "timestamp": "2026"}`, cache)
+			"cache": %s, "rate_limiting": {}, "timestamp": "2026"}`, s.uptime, cache)
 	default:
 		http.NotFound(w, r)
 	}

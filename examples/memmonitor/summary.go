@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/ministryfinder/bounded/examples/internal/trend"
 )
 
 // A summary is what all measurements amount to.
@@ -22,15 +24,21 @@ type summary struct {
 	System  extent `json:"system_percent"`
 	Cache   extent `json:"cache_mb"`
 
-	Growth number `json:"growth_between_halves_mb"` // mean RSS of the second half less that of the first
-	Trend  *trend `json:"trend"`                    // of the RSS; null: too few measurements
-	Limit  number `json:"limit_mb"`
+	Growth number       `json:"growth_between_halves_mb"` // mean RSS of the second half less that of the first
+	Trend  *trend.Trend `json:"rss_mb_trend"`             // null: too few measurements
+	Limit  number       `json:"limit_mb"`
 	// TillLimit is unknown if there is no limit, or no growth towards it.
 	TillLimit number `json:"hours_till_limit"`
+
+	// Young is how many seconds the service had been up when it was first measured, if it has been watched for longer than that. What
+	// fills its caches in that time looks like a leak.
+	Young number `json:"uptime_at_first_seconds_if_young"`
 
 	Warnings map[string]int `json:"warnings"` // measurements with a warning, by kind
 	Leak     bool           `json:"leak"`
 	Verdict  string         `json:"verdict"`
+
+	firstUptime number // seconds
 }
 
 // An extent is within what a figure was. It is exact, however many measurements are kept.
@@ -69,6 +77,9 @@ func (s *summary) add(m *measurement) {
 	if len(m.Problems) > 0 {
 		s.Incomplete++
 	}
+	if s.Measured == 1 {
+		s.firstUptime = m.Uptime
+	}
 	s.RSS.add(m.RSS)
 	s.Process.add(m.Process)
 	s.System.add(m.System)
@@ -80,20 +91,25 @@ func (s *summary) add(m *measurement) {
 func (s *summary) conclude(kept *series, a *alerts) {
 	s.Kept, s.KeptOneIn, s.Warnings = len(kept.kept), kept.stride, a.counts
 	points := kept.points()
+	if s.firstUptime.known && s.firstUptime.value < s.To.Sub(s.From).Seconds() {
+		s.Young = s.firstUptime
+	}
 	s.Growth = halves(points)
-	s.Trend = trendOf(points)
+	if t, ok := trend.Of(points); ok {
+		s.Trend = &t
+	}
 	switch {
 	case s.Measured == 0:
 		s.Verdict = "nothing could be measured"
 		return
 	case s.Trend == nil:
-		s.Verdict = fmt.Sprintf("too few measurements of the resident memory to tell a leak: %d, want %d or more", len(points), minTrendBlocks*blockPoints)
+		s.Verdict = fmt.Sprintf("too few measurements of the resident memory to tell a leak: %d, want %d or more", len(points), trend.MinPoints)
 		return
 	}
-	s.Leak = s.Trend.leak()
+	s.Leak = leaks(s.Trend)
 	s.TillLimit = tillLimit(s.Limit, points, s.Trend)
 	if s.Leak {
-		s.Verdict = fmt.Sprintf("a leak: %s MB an hour, at %s confidence", signed(s.Trend.MBPerHour), percent(s.Trend.Confidence))
+		s.Verdict = fmt.Sprintf("a leak: %s MB an hour, at %s confidence", signed(s.Trend.PerHour), percent(s.Trend.Confidence))
 		return
 	}
 	s.Verdict = "no leak was found"
@@ -102,26 +118,38 @@ func (s *summary) conclude(kept *series, a *alerts) {
 	}
 }
 
+// What makes growth a leak.
+const (
+	leakConfidence = 0.99
+	leakShare      = 0.01 // of the low water
+	leakMB         = 1
+)
+
+// leaks reports whether the growth is certain and matters.
+func leaks(t *trend.Trend) bool {
+	return t.Confidence >= leakConfidence && t.Grown >= max(leakMB, leakShare*t.LowWater)
+}
+
 // points returns the resident memory where it is known.
-func (s *series) points() []point {
-	var list []point
+func (s *series) points() []trend.Point {
+	var list []trend.Point
 	for _, m := range s.kept {
 		if m.RSS.known {
-			list = append(list, point{m.At, m.RSS.value})
+			list = append(list, trend.Point{At: m.At, Value: m.RSS.value})
 		}
 	}
 	return list
 }
 
 // halves returns the mean of the second half of points less that of the first; a middle one is in neither.
-func halves(points []point) number {
+func halves(points []trend.Point) number {
 	n := len(points) / 2
 	if n == 0 {
 		return number{}
 	}
-	mean := func(half []point) (sum float64) {
+	mean := func(half []trend.Point) (sum float64) {
 		for _, p := range half {
-			sum += p.value / float64(n)
+			sum += p.Value / float64(n)
 		}
 		return sum
 	}
@@ -130,10 +158,10 @@ func halves(points []point) number {
 
 // tillLimit returns in how many hours the memory reaches the limit at the rate of the second half, if that is certain to be
 // more than zero.
-func tillLimit(limit number, points []point, t *trend) number {
+func tillLimit(limit number, points []trend.Point, t *trend.Trend) number {
 	if !limit.known || t.Confidence < leakConfidence || t.LateRate <= 0 {
 		return number{}
 	}
-	now := points[len(points)-1].value
+	now := points[len(points)-1].Value
 	return exactly(math.Max(0, limit.value-now) / t.LateRate)
 }

@@ -23,12 +23,16 @@ func newWatch(c *client, o options, out *console) *watch {
 // is late is skipped, not made up for.
 func (w *watch) run(ctx context.Context) {
 	begun := time.Now()
-	timer := time.NewTimer(0)
+	timer, tick := time.NewTimer(0), time.NewTicker(time.Second)
 	defer timer.Stop()
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-tick.C:
+			w.console.goOn(w.series, progress{time.Since(begun), w.options.duration})
+			continue
 		case <-timer.C:
 		}
 		m := w.client.measure(ctx)
@@ -63,9 +67,4 @@ func (w *watch) summarize() summary {
 	s := w.total
 	s.conclude(w.series, w.alerts)
 	return s
-}
-
-// Progress is how much of the time to watch is over.
-type progress struct {
-	elapsed, duration time.Duration // duration 0: not known
 }

@@ -127,6 +127,9 @@ func (c Lines) WriteTo(w io.Writer) (int64, error) {
 		fmt.Fprintf(&b, `<text class="note" x="%d" y="%.1f" text-anchor="end">%.0f</text>`+"\n", plotLeft-6, y(value)+4, value)
 	}
 	for i, point := range c.Points {
+		if point == "" {
+			continue
+		}
 		fmt.Fprintf(&b, `<text class="note" x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(i), plotBottom+20, escape(point))
 	}
 	lines := slices.Clone(c.Lines)

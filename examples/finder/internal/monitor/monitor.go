@@ -153,6 +153,7 @@ func (m *Monitor) addJobs() error {
 func (m *Monitor) addFigures() error {
 	p := m.parts
 	errs := []error{
+		m.recorder.Gauge("go_goroutines", "Goroutines that there are.", func() float64 { return float64(runtime.NumGoroutine()) }),
 		metrics.Register(m.recorder, "finder_matches", func() cache.Stats { s, _ := p.Matcher.Stats(); return s }),
 		metrics.Register(m.recorder, "finder_ministries", func() cache.Stats { _, s := p.Matcher.Stats(); return s }),
 		metrics.Register(m.recorder, "finder_answers", p.Answers.Stats),

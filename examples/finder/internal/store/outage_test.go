@@ -114,6 +114,43 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 	require.Zero(t, s.Status().Refused)
 }
 
+// TestWhoComesAfterAnOutageWritesAtOnce: if all who come joined the queue as long as there is one, those who come at
+// full speed would keep it full for ever, and be refused by a store that has its database.
+func TestWhoComesAfterAnOutageWritesAtOnce(t *testing.T) {
+	server, c := fragile(t), postgresql(t)
+	c.QueueEntries = 200
+	s := up(t, c)
+	require.NoError(t, server.Kill())
+	for i := range c.QueueEntries {
+		queued, err := s.SaveSubmission(t.Context(), submission(fmt.Sprint("waits-", i), time.Now()))
+		require.NoError(t, err)
+		require.True(t, queued)
+	}
+	require.NoError(t, server.Restart())
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	for v := range 8 {
+		wg.Go(func() {
+			for i := 0; !over.Load(); i++ {
+				_, _ = s.SaveSubmission(context.Background(), submission(fmt.Sprintf("%d/%d", v, i), time.Now()))
+			}
+		})
+	}
+	defer wg.Wait()
+	defer over.Store(true)
+	for range 3 {
+		s.Sweep()
+	}
+	require.True(t, s.Status().Up)
+	require.Less(t, s.Status().Queued, 8, "at most what was on its way")
+	refused := s.Status().Refused
+	for range 100 {
+		_, err := s.SaveSubmission(t.Context(), submission("late", time.Now()))
+		require.NoError(t, err)
+	}
+	require.Equal(t, refused, s.Status().Refused)
+}
+
 func TestAServerThatHangsHoldsNobodyUp(t *testing.T) {
 	server, c := fragile(t), postgresql(t)
 	s := up(t, c)

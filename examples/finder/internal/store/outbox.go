@@ -18,6 +18,7 @@ type outbox struct {
 	byID  map[string]*list.Element // the same
 	bytes int64                    // of them
 	full  bool                     // the last that came did not fit
+	moves bool                     // the database takes what waits: it did when it was last asked
 
 	written, refused uint64
 }
@@ -27,6 +28,14 @@ func newOutbox(maxEntries int, maxBytes int64) outbox {
 }
 
 func (o *outbox) len() int { return o.order.Len() }
+
+// passes reports whether r need not join those that wait. While the queue moves nobody does: if all who come joined it, those who come
+// fast enough would keep it full for ever. Only who has joined it before must again, so that the later answers are
+// written later.
+func (o *outbox) passes(r *record) bool {
+	_, waits := o.byID[r.id]
+	return o.len() == 0 || o.moves && !waits
+}
 
 // put keeps r, in the place of the record with the same ID if there is one, and reports whether it fitted.
 // If not, nothing has changed but the counts.
@@ -72,10 +81,11 @@ func (o *outbox) remove(records []*record) {
 // drainChunk is how many records are written in one transaction.
 const drainChunk = 50
 
-// enqueue keeps r until Sweep writes it.
-func (s *Store) enqueue(r *record) (queued bool, err error) {
+// enqueue keeps r until Sweep writes it. If writing it has failed, who comes next need not try.
+func (s *Store) enqueue(r *record, failed bool) (queued bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.outbox.moves = s.outbox.moves && !failed
 	if s.closed {
 		return false, ErrClosed
 	}
@@ -121,6 +131,7 @@ func (s *Store) settle(records []*record, written bool) {
 	defer s.mu.Unlock()
 	s.outbox.remove(records)
 	if written {
+		s.outbox.moves = true
 		s.outbox.written += uint64(len(records))
 	} else {
 		s.outbox.refused += uint64(len(records))

@@ -65,3 +65,27 @@ func TestOutboxAgainstASlice(t *testing.T) {
 	require.Equal(t, refused, o.refused)
 	require.NotZero(t, refused)
 }
+
+// While the database takes what waits, only those join the queue who are in it. One that could not be written says that it takes nothing.
+func TestWhoPassesTheQueue(t *testing.T) {
+	s := &Store{outbox: newOutbox(10, 10_000)}
+	waits, comes := &record{id: "waits"}, &record{id: "comes"}
+	require.True(t, s.outbox.passes(waits), "nobody waits")
+	_, err := s.enqueue(waits, true)
+	require.NoError(t, err)
+	require.False(t, s.outbox.passes(comes), "why should it fare better?")
+
+	more := &record{id: "more"}
+	_, err = s.enqueue(more, false)
+	require.NoError(t, err)
+	s.settle([]*record{waits}, true)
+	require.True(t, s.outbox.passes(comes))
+	require.False(t, s.outbox.passes(&record{id: "more"}), "later answers are written later")
+	_, err = s.enqueue(&record{id: "more"}, false)
+	require.NoError(t, err)
+	require.True(t, s.outbox.passes(comes), "that says nothing of the database")
+	_, err = s.enqueue(comes, true)
+	require.NoError(t, err)
+	require.False(t, s.outbox.passes(&record{id: "another"}))
+	s.outbox.checkInvariants(t)
+}

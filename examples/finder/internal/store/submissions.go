@@ -31,16 +31,16 @@ func (s *Store) SaveSubmission(ctx context.Context, sub Submission) (queued bool
 		return false, err
 	}
 	s.mu.Lock()
-	first := s.outbox.len() == 0 // others that wait have come before
+	direct := s.outbox.passes(r)
 	s.mu.Unlock()
-	if first {
+	if direct {
 		err := s.do(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error { return insert(ctx, conn, r) })
 		if err == nil || judge(err) == refused {
 			return false, err
 		}
 		// It may have been written all the same. Writing it again changes nothing.
 	}
-	return s.enqueue(r)
+	return s.enqueue(r, direct)
 }
 
 // A record is a submission as the tables have it.
