@@ -2,6 +2,7 @@ package bounded_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,4 +38,18 @@ func TestReadmeHasTheTwoCommands(t *testing.T) {
 	lines := strings.Split(string(readme), "\n")
 	require.Contains(t, lines[:40], "go run -C examples ./finder")
 	require.Contains(t, lines[:40], "go test ./... && go test -C examples ./...")
+}
+
+// What the README links to and shows is there.
+func TestReadmeNamesWhatIsThere(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	targets := regexp.MustCompile(`\]\(([^)]+)\)|src="([^"]+)"`).FindAllStringSubmatch(string(readme), -1)
+	require.Greater(t, len(targets), 20)
+	for _, target := range targets {
+		if name := target[1] + target[2]; !strings.Contains(name, "://") {
+			_, err := os.Stat(name)
+			require.NoError(t, err)
+		}
+	}
 }
