@@ -18,7 +18,7 @@ import (
 // alone holds all shards, in the order of the array. Who holds resizing takes no other.
 type engine[K comparable, V any] struct {
 	root     atomic.Pointer[root[K, V]]
-	clock    *clock
+	clock    clock
 	hasher   hasher
 	keyPlan  wordPlan
 	valPlan  wordPlan
