@@ -95,7 +95,7 @@ func newAccounts(c Config) accounts {
 		return accounts{}
 	}
 	limit := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window))
-	tier := newPrefixTier(&limit, c.MaxAddresses)
+	tier := newPrefixTier(&limit, c.MaxAddresses, 1)
 	return accounts{
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
 		tier:  tier,

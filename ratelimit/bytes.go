@@ -7,7 +7,7 @@ import (
 // bytes returns what the tracker takes of the heap, with all the errors that it may keep.
 func (t *Tracker) bytes() int64 {
 	s := t.shared
-	n := sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks) + sliceBytes(s.pool.long)
+	n := sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks)
 	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(int64(unsafe.Sizeof(refusal{})))
 	n += sliceBytes(s.accounts.tier.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
 	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(int64(unsafe.Sizeof(shared{}))) + sliceBytes(t.shards)

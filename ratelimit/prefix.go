@@ -36,9 +36,9 @@ func newTier(p PrefixLimit, window int64) tier {
 	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, width: bucketWidth(window)}
 }
 
-// newPrefixTier returns one for a table of so many addresses.
-func newPrefixTier(t *tier, addresses int) prefixTier {
-	row := 1 << bits.Len(uint(min(max(addresses/2, 16), 1<<14)-1))
+// newPrefixTier returns one for a table that has so many addresses, of those of the tracker.
+func newPrefixTier(t *tier, addresses, tables int) prefixTier {
+	row := 1 << bits.Len(uint(min(max(addresses/2, 16), mostCells/tables)-1))
 	return prefixTier{tier: t, buckets: ruler{width: t.width}, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
 }
 

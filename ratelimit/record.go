@@ -109,7 +109,7 @@ func (t *table) snapshot(records []transition, from, to int, now int64, wall tim
 		}
 		t.longNow(i, now)
 		for age := int64(buckets - 1); age >= 0; age-- {
-			h := &t.long[i]
+			h := &t.entries[i].long
 			if n := int64(h.last) - age; n >= 0 && h.counts[n%buckets] > 0 {
 				add(chargeLong, n*t.rule.longWidth, int64(h.counts[n%buckets]))
 			}
@@ -155,7 +155,7 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 		t.entries[i].open &^= 1
 	case chargeLong:
 		for range min(r.more, mostInBucket) {
-			t.long[i].add(t.longBucket(min(at, now)))
+			t.entries[i].long.add(t.longBucket(min(at, now)))
 		}
 	}
 	t.place(i, now)

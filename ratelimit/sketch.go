@@ -47,7 +47,7 @@ type sketch struct {
 
 const sketchRows = 2
 
-// mostCells bounds what the sketches of large trackers take.
+// mostCells bounds what the sketches of large trackers take, those of networks included: it is of a row, of all tables together.
 const mostCells = 1 << 17
 
 // newSketch returns a sketch with about as many cells in a row as addresses in the table.

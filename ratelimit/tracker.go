@@ -45,8 +45,8 @@
 //
 // # Memory
 //
-// All of it is taken when the tracker is made, and [Tracker.Bytes] says how much: 956 kB for 1,000 addresses, of which a third is the sketch,
-// 12 MB for 10,000, and 334 MB for a million. An entry is 64 bytes without a pointer, and its charges as many
+// All of it is taken when the tracker is made, and [Tracker.Bytes] says how much: 964 kB for 1,000 addresses, of which a third is the sketch,
+// 12 MB for 10,000, and 284 MB for a million. An entry is 64 bytes without a pointer, and its charges as many
 // again. Nothing that a client sends is kept.
 //
 // # Concurrency
