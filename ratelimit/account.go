@@ -1,13 +1,11 @@
 package ratelimit
 
 import (
-	"cmp"
 	"hash/maphash"
 	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 )
 
 // A Login is an attempt of which more is known than the address: see
@@ -207,7 +205,7 @@ func newKnown(c Config) known {
 		sets *= 2
 	}
 	return known{
-		key: newKey(), budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
+		key: newKey(), budget: c.Failures, width: bucketWidth(int64(max(c.Lockout, c.Window))),
 		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
 	}
 }
@@ -304,8 +302,9 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 // tells which accounts there are.
 //
 // An address or device that has logged in to the account before is not denied for what
-// others do: it has Config.Failures attempts in a Config.Lockout that are denied to others, even
-// where its address is locked.
+// others do: it has a budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, for attempts
+// that are denied to others, even where its address is locked. So at the account, and at no other that it has not logged in to,
+// it has twice as many failures as a stranger at the most, and an address from which a device of the account is used three times as many.
 //
 // Success makes the address and the device known, and gives back the charges of the
 // same account from the same source, and no others.
