@@ -14,7 +14,7 @@ func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
 	e := &t.entries[i]
 	*e = entry{source: s}
 	stamps := t.stampsOf(i)
-	e.forgivenAt, e.long = t.sketches[s.family].recall(hash, stamps)
+	e.forgivenAt, e.long = t.sketches[s.family].recall(hash, stamps, max(now, t.last))
 	for j, stamp := range stamps {
 		if stamp != 0 {
 			e.inherited |= 1 << j

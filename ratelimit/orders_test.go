@@ -81,11 +81,45 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	require.False(t, hasPointers(reflect.TypeFor[histogram]()))
 	require.False(t, hasPointers(reflect.TypeFor[acquaintance]()))
 	require.True(t, hasPointers(reflect.TypeFor[struct{ a [2]LockedError }]()), "else the above says nothing")
-	for addresses, want := range map[int]string{0: "964 kB", 10_000: "12 MB", mostAddresses: "284 MB"} {
+	for addresses, want := range map[int]string{0: "893 kB", 10_000: "9.3 MB", mostAddresses: "237 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
 	}
+}
+
+// The parts are as the package says, in kilobytes.
+func TestMemoryIsInThoseParts(t *testing.T) {
+	kB := func(bytes ...int64) (n int64) {
+		for _, b := range bytes {
+			n += b
+		}
+		return (n + 500) / 1000
+	}
+	tracker, err := NewTracker(Config{})
+	require.NoError(t, err)
+	s, sh := tracker.shared, &tracker.shards[0]
+	var networks int64
+	for f := range families {
+		for _, tier := range sh.family[f].tiers {
+			networks += sliceBytes(tier.cells)
+		}
+		networks += sliceBytes(sh.family[f].tiers)
+	}
+	tables := int64(len(tracker.shards))
+	require.EqualValues(t, 131, kB(sliceBytes(s.pool.entries)))
+	require.EqualValues(t, 377, kB(2*sliceBytes(s.sketches[0].cells), 2*sliceBytes(s.sketches[0].long)))
+	require.EqualValues(t, 106, kB(sliceBytes(s.accounts.tier.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
+	require.EqualValues(t, 41, kB(sliceBytes(s.pool.marks)))
+	require.EqualValues(t, 80, kB(tables*networks))
+	require.EqualValues(t, 80, unsafe.Sizeof(refusal{}))
+	require.EqualValues(t, 88, kB(sliceBytes(s.refusals), int64(len(s.refusals))*80))
+	require.EqualValues(t, 41, kB(sliceBytes(tracker.shards), tables*sliceBytes(sh.index), 2*tables*sliceBytes(sh.family[0].levels)))
+	require.EqualValues(t, 27, kB(allocated(queuedEvents*unsafe.Sizeof(Event{})+channelBytes)))
+
+	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}})
+	require.NoError(t, err)
+	require.EqualValues(t, 706, kB(tracker.Bytes()))
 }
 
 // hasPointers reports whether the collector would look into a value of a type. Kinds that are not known count as pointers.
