@@ -83,7 +83,7 @@ type accounts struct {
 
 	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
 	tier  prefixTier // nil: accounts are not limited
-	last  []int64    // a cell of the tier: the last charge
+	last  []coarse   // a cell of the tier: the last charge
 	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
@@ -97,7 +97,7 @@ func newAccounts(c Config) accounts {
 	return accounts{
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
 		tier:  tier,
-		last:  make([]int64, len(tier.cells)),
+		last:  make([]coarse, len(tier.cells)),
 		known: newKnown(c),
 	}
 }
@@ -116,7 +116,7 @@ func (a *accounts) judge(l *login, now int64) verdict {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
-	if until := last + a.pace; until > now {
+	if until := last.time() + a.pace; until > now {
 		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
@@ -131,7 +131,7 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	defer a.mu.Unlock()
 	for row := range sketchRows {
 		last := &a.last[a.tier.at(l.account, row)]
-		*last = max(*last, now)
+		*last = max(*last, coarsen(now))
 	}
 	return a.tier.add(l.account, now) == a.tier.limit
 }

@@ -46,13 +46,13 @@
 // # Memory
 //
 // All of it is taken when the tracker is made, except the errors of lock-outs, 80 bytes each, which are made when they are first returned and
-// then kept, up to one for each address and 16,384. [Tracker.Bytes] says how much it is, with those: 893 kB for 1,000 addresses, 9.3 MB for
-// 10,000, and 237 MB for a million. Of the 893 kB
+// then kept, up to one for each address and 16,384. [Tracker.Bytes] says how much it is, with those: 987 kB for 1,000 addresses, 11 MB for
+// 10,000, and 236 MB for a million. Of the 987 kB
 //
 //   - 131 are entries, each of 64 bytes without a pointer, and its charges as many again;
 //   - 377 are the sketches, which keep 99 of 100 strangers from being denied by a flood;
-//   - 106 are accounts and who has logged in to them, and 41 marks of which charge was against which account;
-//   - 80 are networks;
+//   - 188 are accounts and who has logged in to them, and 41 marks of which charge was against which account;
+//   - 92 are networks;
 //   - 88 are errors;
 //   - 41 are tables and their indexes;
 //   - 27 are events that wait.
