@@ -46,3 +46,23 @@ func TestCrowdsDenyNoNewcomers(t *testing.T) {
 		})
 	}
 }
+
+// The alarm comes an eighth late at the most, and not early, wherever the failures are from.
+func TestTheAlarmIsAnEighthLateAtTheMost(t *testing.T) {
+	for _, limit := range []int{1, 7, 100, 1000, 5000} {
+		for _, addresses := range []int{1000, 20_000} {
+			under(t, ratelimit.Config{AlarmFailures: limit, MaxAddresses: addresses, LongFailures: -1, Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+				addr := random6(uint64(limit), "2000::/3")
+				for failures := 1; ; failures++ {
+					require.NoError(t, tracker.Fail(addr(failures)))
+					require.LessOrEqual(t, failures, limit+limit/8, "%d addresses", addresses)
+					if len(tracker.Events()) > 0 {
+						require.Equal(t, ratelimit.Alarm, (<-tracker.Events()).Kind)
+						require.GreaterOrEqual(t, failures, limit)
+						return
+					}
+				}
+			})
+		}
+	}
+}
