@@ -1,13 +1,11 @@
 package ratelimit
 
 import (
-	"cmp"
 	"hash/maphash"
 	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 )
 
 // A Login is an attempt of which more is known than the address: see
@@ -85,7 +83,7 @@ type accounts struct {
 
 	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
 	tier  prefixTier // nil: accounts are not limited
-	last  []int64    // a cell of the tier: the last charge
+	last  []coarse   // a cell of the tier: the last charge
 	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
@@ -95,11 +93,11 @@ func newAccounts(c Config) accounts {
 		return accounts{}
 	}
 	limit := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window))
-	tier := newPrefixTier(&limit, c.MaxAddresses)
+	tier := newPrefixTier(&limit, c.MaxAddresses, 1)
 	return accounts{
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
 		tier:  tier,
-		last:  make([]int64, len(tier.cells)),
+		last:  make([]coarse, len(tier.cells)),
 		known: newKnown(c),
 	}
 }
@@ -118,7 +116,7 @@ func (a *accounts) judge(l *login, now int64) verdict {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
-	if until := last + a.pace; until > now {
+	if until := last.time() + a.pace; until > now {
 		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
@@ -133,7 +131,7 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	defer a.mu.Unlock()
 	for row := range sketchRows {
 		last := &a.last[a.tier.at(l.account, row)]
-		*last = max(*last, now)
+		*last = max(*last, coarsen(now))
 	}
 	return a.tier.add(l.account, now) == a.tier.limit
 }
@@ -207,7 +205,7 @@ func newKnown(c Config) known {
 		sets *= 2
 	}
 	return known{
-		key: newKey(), budget: c.Failures, width: bucketWidth(int64(cmp.Or(c.Lockout, time.Hour))),
+		key: newKey(), budget: c.Failures, width: bucketWidth(int64(max(c.Lockout, c.Window))),
 		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
 	}
 }
@@ -304,8 +302,9 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 // tells which accounts there are.
 //
 // An address or device that has logged in to the account before is not denied for what
-// others do: it has Config.Failures attempts in a Config.Lockout that are denied to others, even
-// where its address is locked.
+// others do: it has a budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, for attempts
+// that are denied to others, even where its address is locked. So at the account, and at no other that it has not logged in to,
+// it has twice as many failures as a stranger at the most, and an address from which a device of the account is used three times as many.
 //
 // Success makes the address and the device known, and gives back the charges of the
 // same account from the same source, and no others.

@@ -31,8 +31,8 @@ func TestAttemptsAllocateNothing(t *testing.T) {
 	}
 }
 
-// A full tracker, sketch included, takes no more of the heap than it says.
-func TestBytesIsNoLessThanTheHeap(t *testing.T) {
+// A full tracker, sketch and errors included, takes what it says of the heap.
+func TestBytesIsWhatTheHeapHas(t *testing.T) {
 	heap := func() int64 {
 		runtime.GC()
 		runtime.GC()
@@ -40,7 +40,7 @@ func TestBytesIsNoLessThanTheHeap(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	for _, addresses := range []int{1000, 100_000} {
+	for _, addresses := range []int{1000, 20_000} {
 		before := heap()
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
@@ -51,8 +51,7 @@ func TestBytesIsNoLessThanTheHeap(t *testing.T) {
 			_ = tracker.Check(addr) // an error is kept
 		}
 		grown := heap() - before
-		require.LessOrEqual(t, grown, tracker.Bytes()+4096)
-		require.GreaterOrEqual(t, grown, tracker.Bytes()*8/10)
+		require.InEpsilon(t, grown, tracker.Bytes(), 0.02)
 		runtime.KeepAlive(tracker)
 	}
 }

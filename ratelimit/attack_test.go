@@ -55,7 +55,8 @@ func random6(seed uint64, prefix string) func(int) netip.Addr {
 func TestAttack01FloodToFlushOneself(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		require.Equal(t, 4, accepted(tracker, 4, always(alice)))
-		accepted(tracker, 400_000, func(i int) netip.Addr { return addr4(uint32(i/4) + 1<<30) }) // as suspicious as she is
+		accepted(tracker, 5*2000, func(i int) netip.Addr { return addr4(uint32(i/5) + 1<<30) }) // more suspicious than she is
+		accepted(tracker, 100_000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<29) })
 		_, there := tracker.Lookup(alice)
 		require.False(t, there, "she was not evicted, so this tests nothing")
 		require.LessOrEqual(t, accepted(tracker, 4, always(alice)), 1)
@@ -80,6 +81,19 @@ func TestAttack02FloodToFlushALock(t *testing.T) {
 func TestAttack03FloodToDenyStrangers(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		accepted(tracker, 5000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
+		denied := 0
+		for i := range 10_000 {
+			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {
+				denied++
+			}
+		}
+		require.LessOrEqual(t, denied, 100, "of 10,000")
+	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for n := range 10 { // what is remembered of one window must not add to the next
+			time.Sleep(15 * time.Minute)
+			accepted(tracker, 5000, func(i int) netip.Addr { return addr4(uint32(n*5000+i)*7 + 1<<30) })
+		}
 		denied := 0
 		for i := range 10_000 {
 			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {

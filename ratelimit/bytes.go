@@ -1,19 +1,17 @@
 package ratelimit
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
-// bytes returns what the tracker takes of the heap, with all the errors that it may keep.
-func (t *Tracker) bytes() int64 {
+// measure returns what the tracker takes of the heap, with all the errors that it may keep.
+func (t *Tracker) measure() (n int64) {
 	s := t.shared
-	n := sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks) + sliceBytes(s.pool.long)
-	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(int64(unsafe.Sizeof(refusal{})))
+	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks)
+	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(unsafe.Sizeof(refusal{}))
 	n += sliceBytes(s.accounts.tier.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
-	n += allocated(int64(unsafe.Sizeof(Tracker{}))) + allocated(int64(unsafe.Sizeof(shared{}))) + sliceBytes(t.shards)
-	n += allocated(queuedEvents*int64(unsafe.Sizeof(Event{})) + 128)
+	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
+	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
 	for _, k := range s.sketches {
-		n += allocated(int64(unsafe.Sizeof(sketch{}))) + sliceBytes(k.cells) + sliceBytes(k.long)
+		n += allocated(unsafe.Sizeof(sketch{})) + sliceBytes(k.cells) + sliceBytes(k.long)
 	}
 	for i := range t.shards {
 		tb := &t.shards[i].table
@@ -29,17 +27,24 @@ func (t *Tracker) bytes() int64 {
 	return n
 }
 
+// channelBytes is what a channel takes besides its elements.
+const channelBytes = 104
+
 // sliceBytes returns what the array behind a slice takes.
 func sliceBytes[T any](s []T) int64 {
 	var element T
-	return allocated(int64(cap(s)) * int64(unsafe.Sizeof(element)))
+	return allocated(uintptr(cap(s)) * unsafe.Sizeof(element))
 }
 
-// allocated returns no less than the allocator takes for n bytes: its size classes
-// waste an eighth at the most, and pages less.
-func allocated(n int64) int64 {
-	if n == 0 {
+// allocated returns what the allocator takes for n bytes: it has pages for what is large and classes of sizes for the rest,
+// of which append can be asked.
+func allocated(n uintptr) int64 {
+	const page, large = 8 << 10, 32 << 10
+	switch {
+	case n == 0:
 		return 0
+	case n > large:
+		return int64((n + page - 1) / page * page)
 	}
-	return n + n/8 + 16
+	return int64(cap(append([]byte(nil), make([]byte, n)...)))
 }

@@ -62,7 +62,7 @@ func (t *table) refund(i uint32, j int, l *login) {
 	e := &t.entries[i]
 	stamps := t.stampsOf(i)
 	if e.inherited>>j&1 == 0 && stamps[j] != 0 {
-		t.long[i].sub(t.longBucket(stamps[j]))
+		t.entries[i].long.sub(t.longBucket(stamps[j]))
 		t.refundPrefixes(e.source, stamps[j])
 		t.accounts.refund(l, stamps[j])
 	}
@@ -70,9 +70,11 @@ func (t *table) refund(i uint32, j int, l *login) {
 	stamps[len(stamps)-1] = 0
 	e.open = without(e.open, j)
 	e.inherited = without(e.inherited, j)
-	marks := t.marksOf(i)
-	copy(marks[j:], marks[j+1:])
-	marks[len(marks)-1] = mark{}
+	if t.marked {
+		marks := t.marksOf(i)
+		copy(marks[j:], marks[j+1:])
+		marks[len(marks)-1] = mark{}
+	}
 }
 
 // without takes bit j out of a word; those above move down.
@@ -113,8 +115,12 @@ func (t *table) tally(i uint32, now int64) (open, inherited, failures int) {
 // inWindow reports whether a charge made at that time counts.
 func (t *table) inWindow(stamp, now int64) bool { return stamp != 0 && stamp+t.rule.window > now }
 
+// stampsOf returns when the charges of entry i were made, newest first; zero is never.
 func (t *table) stampsOf(i uint32) []int64 {
 	n := t.rule.failures
+	if n <= nearCharges {
+		return t.entries[i].near[:n]
+	}
 	return t.stamps[int(i)*n : int(i)*n+n]
 }
 

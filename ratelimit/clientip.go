@@ -24,7 +24,7 @@ const maxHops = 64
 //
 // Lines of one header are one list, in order. If both headers are there they must agree, for
 // a proxy writes one and passes the other on as it came. At most 64 elements are looked at.
-// Zones are dropped, and IPv4 inside IPv6 is IPv4.
+// Zones are dropped, and IPv4 inside IPv6 is IPv4, in trusted as well.
 func ClientIP(r *http.Request, trusted []netip.Prefix) (netip.Addr, error) {
 	peer, err := parseHop(r.RemoteAddr)
 	if err != nil {
@@ -75,6 +75,9 @@ func walk(header string, lines []string, parse func(string) (netip.Addr, error),
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	for _, p := range prefixes {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		if p.Contains(addr) {
 			return true
 		}

@@ -162,3 +162,16 @@ func FuzzClientIP(f *testing.F) {
 		require.False(t, got.Is4In6())
 	})
 }
+
+// A proxy that is written as IPv4 inside IPv6 is trusted as IPv4 is, whatever the socket calls its peer.
+func TestTrustedPrefixesMayBeMapped(t *testing.T) {
+	mapped := []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}
+	for _, peer := range []string{"10.0.0.1:9", "[::ffff:10.0.0.1]:9"} {
+		got, err := ratelimit.ClientIP(request(peer, http.Header{"X-Forwarded-For": {"203.0.113.9"}}), mapped)
+		require.NoError(t, err)
+		require.Equal(t, netip.MustParseAddr("203.0.113.9"), got)
+	}
+	got, err := ratelimit.ClientIP(request("192.0.2.1:9", http.Header{"X-Forwarded-For": {"203.0.113.9"}}), mapped)
+	require.NoError(t, err)
+	require.Equal(t, alice, got)
+}

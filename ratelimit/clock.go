@@ -21,6 +21,7 @@ const slack = int64(time.Second)
 // belongs to whoever looked at an idle clock first; in a synctest bubble that is the bubble.
 type clock struct {
 	base   time.Time
+	ahead  atomic.Int64 // by how much the wall clock was ahead of the time, at the most: see wall
 	coarse atomic.Int64 // zero: idle
 	looked atomic.Uint32
 	timer  atomic.Pointer[time.Timer]
@@ -28,6 +29,22 @@ type clock struct {
 
 // now returns the time, one or later: the table takes zero for never.
 func (c *clock) now() int64 { return int64(time.Since(c.base)) + 1 }
+
+// wall returns what a journal says instead of a time: that of the wall clock, in nanoseconds since 1970, except that it
+// never goes back. A wall clock that is set back would otherwise date a later lock-out before an earlier one, and
+// whoever reads both would think that the later had ended.
+func (c *clock) wall(at, now int64) int64 {
+	ahead := time.Now().UnixNano() - now
+	for {
+		was := c.ahead.Load()
+		if ahead <= was {
+			return at + was
+		}
+		if c.ahead.CompareAndSwap(was, ahead) {
+			return at + ahead
+		}
+	}
+}
 
 // past returns a time that is not later than the true one.
 func (c *clock) past() int64 {

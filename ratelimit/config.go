@@ -48,7 +48,9 @@ type Config struct {
 	AccountFailures int
 
 	// AlarmFailures is how many failures there are in a Window, of all sources, for an
-	// event of the kind [Alarm]. Zero means MaxAddresses, and a negative number never.
+	// event of the kind [Alarm]. Zero means MaxAddresses, and a negative number never. These windows
+	// follow each other, and do not slide. The alarm may come late, by an eighth of the number and by no more: the tables
+	// tell it of several failures at a time, for else all attempts would wait for its word.
 	AlarmFailures int
 
 	// Allow are addresses that are never charged and never denied, and Deny some that

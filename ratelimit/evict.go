@@ -14,14 +14,14 @@ func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
 	e := &t.entries[i]
 	*e = entry{source: s}
 	stamps := t.stampsOf(i)
-	e.forgivenAt, t.long[i] = t.sketches[s.family].recall(hash, stamps)
+	e.forgivenAt, e.long = t.sketches[s.family].recall(hash, stamps, max(now, t.last))
 	for j, stamp := range stamps {
 		if stamp != 0 {
 			e.inherited |= 1 << j
 		}
 	}
 	if t.rule.long > 0 {
-		t.long[i].trim(t.rule.long - t.rule.failures)
+		e.long.trim(t.rule.long - t.rule.failures)
 	}
 	t.chain(hash, i)
 	t.pool.count(s.family, 1)
@@ -35,8 +35,8 @@ func (t *table) forget(i uint32, now int64) {
 	if e.pardoned {
 		e.lockedUntil = 0
 	}
-	t.long[i].advance(t.longBucket(now))
-	t.sketches[e.source.family].fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, t.long[i])
+	e.long.advance(t.longBucket(now))
+	t.sketches[e.source.family].fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, e.long)
 	t.remove(i)
 }
 
@@ -47,7 +47,6 @@ func (t *table) remove(i uint32) {
 	t.unchain(t.hash(e.source), i)
 	t.pool.count(e.source.family, -1)
 	clear(t.stampsOf(i))
-	t.long[i] = histogram{}
 	if t.marked {
 		clear(t.marksOf(i))
 	}
@@ -85,7 +84,7 @@ func (t *table) suspicion(i uint32, now int64) int {
 		return t.rule.failures + 2
 	case e.struck && e.forgivenAt > now:
 		return t.rule.failures + 1
-	case t.rule.long > 0 && 2*int(t.long[i].total) > t.rule.long && 2*int(t.longNow(i, now)) > t.rule.long:
+	case t.rule.long > 0 && 2*int(e.long.total) > t.rule.long && 2*int(t.longNow(i, now)) > t.rule.long:
 		return t.rule.failures + 1
 	}
 	open, _, failures := t.tally(i, now)
@@ -94,8 +93,8 @@ func (t *table) suspicion(i uint32, now int64) int {
 
 // longNow returns the charges of entry i in the long window.
 func (t *table) longNow(i uint32, now int64) int {
-	t.long[i].advance(t.longBucket(now))
-	return int(t.long[i].total)
+	t.entries[i].long.advance(t.longBucket(now))
+	return int(t.entries[i].long.total)
 }
 
 // spent reports whether the sketch can be trusted with all that needs to be known of

@@ -98,7 +98,7 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	if ok {
 		copy(stamps, tb.stampsOf(i))
 	} else {
-		tb.sketches[s.family].recall(hash, stamps)
+		tb.sketches[s.family].recall(hash, stamps, now)
 	}
 	for j, stamp := range stamps {
 		kind := Inherited

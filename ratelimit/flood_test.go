@@ -182,7 +182,7 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz"))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		tb := clockwork{newTracker(Config{Failures: 2, MaxAddresses: 3, Window: 100, Lockout: 200, MaxLockout: 900}.withDefaults(), 2)}
+		tb := clockwork{newTracker(Config{Failures: 2, MaxAddresses: 3, Window: 100 * time.Second, Lockout: 200 * time.Second, MaxLockout: 900 * time.Second}.withDefaults(), 2)}
 		made := reference{}
 		now := int64(1)
 		type open struct {
@@ -192,7 +192,7 @@ func FuzzTable(f *testing.F) {
 		var opens []open
 		for _, op := range ops {
 			s := source{bits: uint64(op >> 4 & 7), family: family(op >> 7)}
-			now += int64(op&3) * 13
+			now += int64(op&3) * int64(13*time.Second)
 			switch op >> 2 & 3 {
 			case 0, 1:
 				c, v := tb.charge(s, now)
@@ -200,7 +200,7 @@ func FuzzTable(f *testing.F) {
 					require.Greater(t, v.until, now)
 					break
 				}
-				require.Less(t, made.inWindow(s, c, 100), 2)
+				require.Less(t, made.inWindow(s, c, int64(100*time.Second)), 2)
 				made[s] = append(made[s], c)
 				opens = append(opens, open{s, c})
 			case 2:

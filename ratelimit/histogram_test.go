@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -83,4 +84,16 @@ func TestHistogramRaiseAndLower(t *testing.T) {
 	want := fill(105, 112)
 	want.advance(114)
 	require.Equal(t, want, h)
+}
+
+// A coarse time is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it is at the end.
+func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
+	require.Zero(t, coarsen(0).time(), "never is never")
+	r := rand.New(rand.NewPCG(1, 5))
+	for range 10_000 {
+		at := 1 + r.Int64N(int64(36*365*24*time.Hour))
+		require.GreaterOrEqual(t, coarsen(at).time(), at)
+		require.Less(t, coarsen(at).time(), at+int64(time.Second)/3)
+	}
+	require.Equal(t, coarse(1<<32-1), coarsen(1<<62))
 }

@@ -176,7 +176,8 @@ func (t *Tracker) unlockAndWrite(sh *shard) {
 	}
 	changed := sh.changed
 	sh.changed = transition{}
-	now, wall := t.now(), time.Now().UnixNano()
+	now := t.now()
+	wall := t.shared.clock.wall(now, now)
 	sh.mu.Unlock()
 	journal := t.journal.Load()
 	if journal == nil {
@@ -194,9 +195,11 @@ func (t *Tracker) unlockAndWrite(sh *shard) {
 // forget. A flood of them makes no journal larger than a few times the table: those that end first go.
 func (t *Tracker) snapshot(old []transition) (records []transition) {
 	t.inChunks(func(sh *shard, from, to int) {
-		records = sh.snapshot(records, from, to, t.now(), time.Now())
+		now := t.now()
+		records = sh.snapshot(records, from, to, now, t.shared.clock.wall(now, now))
 	})
-	forgotten, wall := map[source]transition{}, time.Now().UnixNano()
+	now := t.now()
+	forgotten, wall := map[source]transition{}, t.shared.clock.wall(now, now)
 	for _, r := range old {
 		if r.kind == unlocked {
 			delete(forgotten, r.source)
@@ -214,13 +217,18 @@ func (t *Tracker) snapshot(old []transition) (records []transition) {
 	return append(records, kept[:min(len(kept), 4*t.shared.rule.addresses)]...)
 }
 
-// restore applies records in the order of their sequence. No time is allowed to pass
-// backwards: if the wall clock was set back, now is when the last record was written.
+// restore applies records in the order of their sequence. No time is allowed to pass backwards: if the wall clock was
+// set back since the last record was written, no time has passed since then, and the records are dated anew.
 func (t *Tracker) restore(records []transition, wall time.Time) {
-	clock, sequence := wall.UnixNano(), uint64(0)
+	clock, last, sequence := wall.UnixNano(), int64(0), uint64(0)
 	for i := range records {
-		clock = max(clock, records[i].written)
+		last = max(last, records[i].written)
 		sequence = max(sequence, records[i].sequence)
+	}
+	if back := last - clock; back > 0 {
+		for i := range records {
+			records[i].setBack(back)
+		}
 	}
 	for i := range t.shards {
 		sh := &t.shards[i]

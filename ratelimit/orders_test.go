@@ -73,29 +73,70 @@ func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 
 // What a tracker takes by default, as the package says; an entry is a line of the processor's cache.
 func TestMemoryIsAsDocumented(t *testing.T) {
-	require.EqualValues(t, 64, unsafe.Sizeof(entry{}))
+	require.EqualValues(t, 128, unsafe.Sizeof(entry{}))
+	require.EqualValues(t, 64, unsafe.Offsetof(entry{}.long))
 	require.EqualValues(t, 24, unsafe.Sizeof(histogram{}))
-	require.NotContains(t, pointers(reflect.TypeFor[entry]()), true)
-	for addresses, want := range map[int]string{0: "956 kB", 10_000: "12 MB", mostAddresses: "334 MB"} {
+	require.False(t, hasPointers(reflect.TypeFor[entry]()))
+	require.False(t, hasPointers(reflect.TypeFor[mark]()))
+	require.False(t, hasPointers(reflect.TypeFor[histogram]()))
+	require.False(t, hasPointers(reflect.TypeFor[acquaintance]()))
+	require.True(t, hasPointers(reflect.TypeFor[struct{ a [2]LockedError }]()), "else the above says nothing")
+	for addresses, want := range map[int]string{0: "987 kB", 10_000: "11 MB", mostAddresses: "236 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
 	}
 }
 
-// pointers says for each field of a struct whether it has pointers.
-func pointers(of reflect.Type) (has []bool) {
-	for i := range of.NumField() {
-		switch f := of.Field(i).Type; f.Kind() {
-		case reflect.Struct:
-			has = append(has, pointers(f)...)
-		case reflect.Bool, reflect.Int64, reflect.Uint8, reflect.Uint32, reflect.Uint64:
-			has = append(has, false)
-		default:
-			has = append(has, true)
+// The parts are as the package says, in kilobytes.
+func TestMemoryIsInThoseParts(t *testing.T) {
+	kB := func(bytes ...int64) (n int64) {
+		for _, b := range bytes {
+			n += b
 		}
+		return (n + 500) / 1000
 	}
-	return has
+	tracker, err := NewTracker(Config{})
+	require.NoError(t, err)
+	s, sh := tracker.shared, &tracker.shards[0]
+	var networks int64
+	for f := range families {
+		for _, tier := range sh.family[f].tiers {
+			networks += sliceBytes(tier.cells)
+		}
+		networks += sliceBytes(sh.family[f].tiers)
+	}
+	tables := int64(len(tracker.shards))
+	require.EqualValues(t, 131, kB(sliceBytes(s.pool.entries)))
+	require.EqualValues(t, 377, kB(2*sliceBytes(s.sketches[0].cells), 2*sliceBytes(s.sketches[0].long)))
+	require.EqualValues(t, 188, kB(sliceBytes(s.accounts.tier.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
+	require.EqualValues(t, 41, kB(sliceBytes(s.pool.marks)))
+	require.EqualValues(t, 92, kB(tables*networks))
+	require.EqualValues(t, 80, unsafe.Sizeof(refusal{}))
+	require.EqualValues(t, 88, kB(sliceBytes(s.refusals), int64(len(s.refusals))*80))
+	require.EqualValues(t, 41, kB(sliceBytes(tracker.shards), tables*sliceBytes(sh.index), 2*tables*sliceBytes(sh.family[0].levels)))
+	require.EqualValues(t, 27, kB(allocated(queuedEvents*unsafe.Sizeof(Event{})+channelBytes)))
+
+	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}})
+	require.NoError(t, err)
+	require.EqualValues(t, 706, kB(tracker.Bytes()))
+}
+
+// hasPointers reports whether the collector would look into a value of a type. Kinds that are not known count as pointers.
+func hasPointers(of reflect.Type) bool {
+	switch kind := of.Kind(); {
+	case kind == reflect.Struct:
+		for i := range of.NumField() {
+			if hasPointers(of.Field(i).Type) {
+				return true
+			}
+		}
+		return false
+	case kind == reflect.Array:
+		return hasPointers(of.Elem())
+	default:
+		return kind < reflect.Bool || kind > reflect.Complex128 || kind == reflect.Uintptr
+	}
 }
 
 // A table of a million is swept with no lock held for longer than a tenth of a millisecond.

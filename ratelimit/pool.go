@@ -9,9 +9,8 @@ import (
 // one table at a time, and is guarded by the lock of that.
 type slots struct {
 	entries []entry
-	stamps  []int64     // rule.failures to an entry: when each charge was made, newest first
-	marks   []mark      // as many: the accounts and secrets of the charges
-	long    []histogram // one to an entry: the charges in the long window
+	stamps  []int64 // rule.failures to an entry, if they are too many for it: see stampsOf
+	marks   []mark  // as many: the accounts and secrets of the charges
 }
 
 // A pool lends slots to tables. So the bound is one of the tracker, whichever tables its sources are in.
@@ -25,12 +24,11 @@ type pool struct {
 }
 
 func newSlots(addresses, failures int) slots {
-	return slots{
-		entries: make([]entry, addresses),
-		stamps:  make([]int64, addresses*failures),
-		marks:   make([]mark, addresses*failures),
-		long:    make([]histogram, addresses),
+	s := slots{entries: make([]entry, addresses), marks: make([]mark, addresses*failures)}
+	if failures > nearCharges {
+		s.stamps = make([]int64, addresses*failures)
 	}
+	return s
 }
 
 // take returns a free slot, if there is one.

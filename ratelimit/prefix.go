@@ -36,9 +36,11 @@ func newTier(p PrefixLimit, window int64) tier {
 	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, width: bucketWidth(window)}
 }
 
-// newPrefixTier returns one for a table of so many addresses.
-func newPrefixTier(t *tier, addresses int) prefixTier {
-	row := 1 << bits.Len(uint(min(max(addresses/2, 16), 1<<14)-1))
+// newPrefixTier returns one for a table that has so many addresses, of those of the tracker. It has as many cells as a
+// flood of ten strangers for each address fills to half of the limit: five of a window and five of that before, which are in the
+// oldest bucket yet if they came at once. So with a limit of ten or more less than one newcomer in a hundred is denied by it.
+func newPrefixTier(t *tier, addresses, tables int) prefixTier {
+	row := 1 << bits.Len(uint(min(max(20*addresses/t.limit, 8), mostCells/tables)-1))
 	return prefixTier{tier: t, buckets: ruler{width: t.width}, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
 }
 

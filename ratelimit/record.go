@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
-	"time"
 )
 
 // A transition is a record of a [Journal]: what is known of one source at a time. It is of
@@ -55,6 +54,15 @@ func (r *transition) append(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
 }
 
+// setBack makes all times of a record earlier.
+func (r *transition) setBack(by int64) {
+	r.written -= by
+	r.at -= by
+	if r.kind == lockout {
+		r.more -= by
+	}
+}
+
 // parseTransition parses a record, of which b has the bytes.
 func parseTransition(b []byte) (r transition, ok bool) {
 	body := b[:transitionSize-4]
@@ -94,9 +102,8 @@ func parseJournal(b []byte) (records []transition, err error) {
 }
 
 // snapshot appends what is known of the sources in the cells of the index from one number to another.
-// Wall is the time that is now by the wall clock.
-func (t *table) snapshot(records []transition, from, to int, now int64, wall time.Time) []transition {
-	written := wall.UnixNano()
+// Written is the time that is now by the wall clock.
+func (t *table) snapshot(records []transition, from, to int, now, written int64) []transition {
 	toWall := func(at int64) int64 { return written + at - now }
 	t.each(from, to, func(i uint32) {
 		e := &t.entries[i]
@@ -109,7 +116,7 @@ func (t *table) snapshot(records []transition, from, to int, now int64, wall tim
 		}
 		t.longNow(i, now)
 		for age := int64(buckets - 1); age >= 0; age-- {
-			h := &t.long[i]
+			h := &t.entries[i].long
 			if n := int64(h.last) - age; n >= 0 && h.counts[n%buckets] > 0 {
 				add(chargeLong, n*t.rule.longWidth, int64(h.counts[n%buckets]))
 			}
@@ -155,7 +162,7 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 		t.entries[i].open &^= 1
 	case chargeLong:
 		for range min(r.more, mostInBucket) {
-			t.long[i].add(t.longBucket(min(at, now)))
+			t.entries[i].long.add(t.longBucket(min(at, now)))
 		}
 	}
 	t.place(i, now)

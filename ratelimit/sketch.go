@@ -1,9 +1,6 @@
 package ratelimit
 
-import (
-	"math/bits"
-	"sync"
-)
+import "sync"
 
 // A sketch remembers the charges of all sources that were evicted, in a fixed
 // number of cells. A source has one cell in each of two rows; a cell is as many times of
@@ -33,30 +30,47 @@ import (
 // denied until the next. So each time a source gets itself evicted may give it that
 // many failures more in the long window, and none in the short.
 //
+// Times are kept in 32 bits, rounded up to a quarter of a second; who recalls one that is later than now takes now, which
+// is no earlier than any charge was. So nothing above changes, and a source that was evicted is denied for a quarter of a second more.
+//
 // The idea of inheriting the maximum of the evicted is that of Space-Saving (Metwally,
 // Agrawal and El Abbadi, ICDT 2005); two rows and the minimum are those of the Count-Min sketch (Cormode and
 // Muthukrishnan, LATIN 2004).
 type sketch struct {
 	failures int
-	mask     uint32 // cells in a row - 1
+	row      int // cells in one
 
 	mu    sync.Mutex  // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	cells []int64     // each is failures times, the end of a lock-out, and when strikes are forgiven
+	cells []coarse    // each is failures times, the end of a lock-out, and when strikes are forgiven
 	long  []histogram // one to a cell: the long windows
 }
 
 const sketchRows = 2
 
-// mostCells bounds what the sketches of large trackers take.
+// mostCells bounds what the sketches of large trackers take, those of networks included: it is of a row, of all tables together.
 const mostCells = 1 << 17
 
-// newSketch returns a sketch with about as many cells in a row as addresses in the table.
+// newSketch returns a sketch with seven cells in a row for four addresses in the table. A flood of five strangers for each
+// address, from few networks and at once in every window, then denies one newcomer in 2,000; with six cells eleven, and with
+// five a hundred and more.
 func newSketch(failures, addresses int) *sketch {
-	row := 1 << bits.Len(uint(min(max(addresses, 64), mostCells)-1))
-	s := &sketch{failures: failures, mask: uint32(row - 1), long: make([]histogram, sketchRows*row)}
-	s.cells = make([]int64, sketchRows*row*s.width())
+	row := min(max(addresses*7/4, 64), mostCells)
+	s := &sketch{failures: failures, row: row, long: make([]histogram, sketchRows*row)}
+	s.cells = make([]coarse, sketchRows*row*s.width())
 	return s
 }
+
+// A coarse time is in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
+type coarse uint32
+
+const coarseBits = 28
+
+func coarsen(at int64) coarse {
+	return coarse(min((at+1<<coarseBits-1)>>coarseBits, 1<<32-1))
+}
+
+// time returns the latest that a time was before it was rounded up.
+func (c coarse) time() int64 { return int64(c) << coarseBits }
 
 // The elements of a cell are the charges, newest first, and then these.
 func (s *sketch) lockedUntil() int { return s.failures }
@@ -71,10 +85,10 @@ func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64
 		at := s.at(hash, row)
 		cell := s.cell(at)
 		for j, stamp := range stamps {
-			cell[j] = max(cell[j], stamp)
+			cell[j] = max(cell[j], coarsen(stamp))
 		}
-		cell[s.lockedUntil()] = max(cell[s.lockedUntil()], lockedUntil)
-		cell[s.forgivenAt()] = max(cell[s.forgivenAt()], forgivenAt)
+		cell[s.lockedUntil()] = max(cell[s.lockedUntil()], coarsen(lockedUntil))
+		cell[s.forgivenAt()] = max(cell[s.forgivenAt()], coarse(forgivenAt>>coarseBits)) // not up: that could be a strike more
 		s.long[at].raise(long)
 	}
 }
@@ -94,15 +108,15 @@ func (s *sketch) judge(hash uint64, window, now int64) verdict {
 
 // least returns element j of what is remembered at least of a source. s.mu must be held.
 func (s *sketch) least(hash uint64, j int) int64 {
-	return min(s.cell(s.at(hash, 0))[j], s.cell(s.at(hash, 1))[j])
+	return min(s.cell(s.at(hash, 0))[j], s.cell(s.at(hash, 1))[j]).time()
 }
 
 // recall sets the times of an entry to what is remembered at least of a source, and returns the rest of it.
-func (s *sketch) recall(hash uint64, stamps []int64) (forgivenAt int64, long histogram) {
+func (s *sketch) recall(hash uint64, stamps []int64, now int64) (forgivenAt int64, long histogram) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for j := range stamps {
-		stamps[j] = s.least(hash, j)
+		stamps[j] = min(s.least(hash, j), now)
 	}
 	long = s.long[s.at(hash, 0)]
 	long.lower(s.long[s.at(hash, 1)])
@@ -110,7 +124,7 @@ func (s *sketch) recall(hash uint64, stamps []int64) (forgivenAt int64, long his
 }
 
 func (s *sketch) at(hash uint64, row int) int {
-	return row*int(s.mask+1) + int(uint32(hash>>(32*row))&s.mask)
+	return row*s.row + int(uint64(uint32(hash>>(32*row)))*uint64(s.row)>>32)
 }
 
-func (s *sketch) cell(at int) []int64 { return s.cells[at*s.width() : (at+1)*s.width()] }
+func (s *sketch) cell(at int) []coarse { return s.cells[at*s.width() : (at+1)*s.width()] }

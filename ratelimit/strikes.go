@@ -133,9 +133,9 @@ func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 func (t *table) reset(i uint32) {
 	e := &t.entries[i]
 	e.lockedUntil, e.forgivenAt, e.open, e.inherited, e.struck, e.pardoned = 0, 0, 0, 0, false, false
+	e.long = histogram{}
 	clear(t.stampsOf(i))
 	clear(t.marksOf(i))
-	t.long[i] = histogram{}
 }
 
 // lockNow locks a source for a span, without a strike, and never for less than it is. It reports whether there was room.

@@ -71,7 +71,11 @@ type kin struct {
 	tiers  []prefixTier // those of the rule
 }
 
-// An entry has no pointers, so the collector does not look at it, and is a line of the processor's cache.
+// nearCharges are as many charges as an entry has room for, the default of Failures. If more are allowed, they are all elsewhere.
+const nearCharges = 5
+
+// An entry has no pointers, so the collector does not look at it. It is two lines of the processor's cache, which are fetched
+// together: what is known of the source, and its charges.
 type entry struct {
 	source      source
 	lockedUntil int64  // zero: was never locked
@@ -84,6 +88,9 @@ type entry struct {
 	touched     bool // was charged since it was placed
 	struck      bool // was locked while in the table: forgivenAt is not that of another
 	pardoned    bool // lockedUntil is not a lock-out: until then the entry keeps the sketch from being asked
+
+	long histogram          // the charges in the long window
+	near [nearCharges]int64 // see stampsOf
 }
 
 type counts struct {
@@ -168,7 +175,7 @@ func newTable(s *shared, tables int) table {
 		k := &t.family[f]
 		k.levels = make([]list, s.rule.failures+levels)
 		for n := range s.rule.tiers[f] {
-			k.tiers = append(k.tiers, newPrefixTier(&s.rule.tiers[f][n], addresses))
+			k.tiers = append(k.tiers, newPrefixTier(&s.rule.tiers[f][n], addresses, tables))
 		}
 	}
 	return t
@@ -198,7 +205,7 @@ func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uin
 	t.last = now
 	t.counts.begun++
 	t.push(i, l, now)
-	t.long[i].add(t.longBucket(now))
+	t.entries[i].long.add(t.longBucket(now))
 	t.chargePrefixes(l, now)
 	if l.account != 0 && t.accounts.charge(l, now) {
 		t.emit(Event{Kind: AccountSlowed, Source: l.prefix(), Account: l.account, Wait: time.Duration(t.accounts.pace)}, now)
@@ -236,7 +243,7 @@ func (t *table) judge(i uint32, now int64) verdict {
 		}
 		return verdict{kind: kind, until: oldest + t.rule.window}
 	}
-	if h := &t.long[i]; t.rule.long > 0 && int(h.total) >= t.rule.long {
+	if h := &e.long; t.rule.long > 0 && int(h.total) >= t.rule.long {
 		h.advance(t.longBucket(now))
 		if int(h.total) >= t.rule.long {
 			return verdict{kind: exhausted, until: int64(h.freeAt(t.rule.long)) * t.rule.longWidth}
