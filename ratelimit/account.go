@@ -83,7 +83,7 @@ type accounts struct {
 
 	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
 	tier  prefixTier // nil: accounts are not limited
-	last  []coarse   // a cell of the tier: the last charge
+	last  []moment   // a cell of the tier: the last charge
 	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
@@ -97,7 +97,7 @@ func newAccounts(c Config) accounts {
 	return accounts{
 		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
 		tier:  tier,
-		last:  make([]coarse, len(tier.cells)),
+		last:  make([]moment, len(tier.cells)),
 		known: newKnown(c),
 	}
 }

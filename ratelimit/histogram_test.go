@@ -86,7 +86,7 @@ func TestHistogramRaiseAndLower(t *testing.T) {
 	require.Equal(t, want, h)
 }
 
-// A coarse time is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it is at the end.
+// A moment is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it is at the end.
 func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
 	require.Zero(t, coarsen(0).time(), "never is never")
 	r := rand.New(rand.NewPCG(1, 5))
@@ -95,5 +95,5 @@ func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
 		require.GreaterOrEqual(t, coarsen(at).time(), at)
 		require.Less(t, coarsen(at).time(), at+int64(time.Second)/3)
 	}
-	require.Equal(t, coarse(1<<32-1), coarsen(1<<62))
+	require.Equal(t, moment(1<<32-1), coarsen(1<<62))
 }

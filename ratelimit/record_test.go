@@ -11,7 +11,7 @@ import (
 // A wall clock that is set back while a process runs dates nothing before what was written already.
 func TestTheClockOfAJournalNeverGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clock{base: time.Now()}
+		c := newClock(time.Now())
 		first := c.wall(c.now(), c.now())
 		require.Equal(t, time.Now().UnixNano(), first)
 		c.ahead.Add(int64(5 * time.Hour)) // as if it had been set back by five hours since

@@ -41,7 +41,7 @@ type sketch struct {
 	row      int // cells in one
 
 	mu    sync.Mutex  // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	cells []coarse    // each is failures times, the end of a lock-out, and when strikes are forgiven
+	cells []moment    // each is failures times, the end of a lock-out, and when strikes are forgiven
 	long  []histogram // one to a cell: the long windows
 }
 
@@ -56,21 +56,21 @@ const mostCells = 1 << 17
 func newSketch(failures, addresses int) *sketch {
 	row := min(max(addresses*7/4, 64), mostCells)
 	s := &sketch{failures: failures, row: row, long: make([]histogram, sketchRows*row)}
-	s.cells = make([]coarse, sketchRows*row*s.width())
+	s.cells = make([]moment, sketchRows*row*s.width())
 	return s
 }
 
-// A coarse time is in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
-type coarse uint32
+// A moment is a time in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
+type moment uint32
 
-const coarseBits = 28
+const momentBits = 28
 
-func coarsen(at int64) coarse {
-	return coarse(min((at+1<<coarseBits-1)>>coarseBits, 1<<32-1))
+func coarsen(at int64) moment {
+	return moment(min((at+1<<momentBits-1)>>momentBits, 1<<32-1))
 }
 
 // time returns the latest that a time was before it was rounded up.
-func (c coarse) time() int64 { return int64(c) << coarseBits }
+func (m moment) time() int64 { return int64(m) << momentBits }
 
 // The elements of a cell are the charges, newest first, and then these.
 func (s *sketch) lockedUntil() int { return s.failures }
@@ -88,7 +88,7 @@ func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64
 			cell[j] = max(cell[j], coarsen(stamp))
 		}
 		cell[s.lockedUntil()] = max(cell[s.lockedUntil()], coarsen(lockedUntil))
-		cell[s.forgivenAt()] = max(cell[s.forgivenAt()], coarse(forgivenAt>>coarseBits)) // not up: that could be a strike more
+		cell[s.forgivenAt()] = max(cell[s.forgivenAt()], moment(forgivenAt>>momentBits)) // not up: that could be a strike more
 		s.long[at].raise(long)
 	}
 }
@@ -127,4 +127,4 @@ func (s *sketch) at(hash uint64, row int) int {
 	return row*s.row + int(uint64(uint32(hash>>(32*row)))*uint64(s.row)>>32)
 }
 
-func (s *sketch) cell(at int) []coarse { return s.cells[at*s.width() : (at+1)*s.width()] }
+func (s *sketch) cell(at int) []moment { return s.cells[at*s.width() : (at+1)*s.width()] }

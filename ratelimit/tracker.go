@@ -105,7 +105,7 @@ func NewTracker(config Config) (*Tracker, error) {
 func newTracker(config Config, shards int) *Tracker {
 	base := time.Now().Add(-2 * config.LongWindow) // what a journal tells was before now
 	t := &Tracker{
-		shared: newShared(config, &clock{base: base}),
+		shared: newShared(config, newClock(base)),
 		shards: make([]shard, shards),
 		allow:  canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
 	}
