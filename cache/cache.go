@@ -288,7 +288,7 @@ func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 // back at once, the room for them stays for newcomers: see [Cache.Shrink].
 //
 // Sweep takes time in proportion to what has expired, and lets writers have a shard
-// after each few hundred entries.
+// after each hundred entries or so.
 func (c *Cache[K, V]) Sweep() (removed int) {
 	if c.loads.failures != nil {
 		c.loads.failures.Sweep()

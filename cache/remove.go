@@ -48,16 +48,17 @@ func (e *engine[K, V]) identical(a, b *cell[V]) bool {
 }
 
 // sweepBlocks is how many blocks of a shard a sweep looks at before it lets
-// writers have the shard: at most 512 entries, some 30 µs.
-const sweepBlocks = 32
+// writers have the shard: at most 128 entries.
+const sweepBlocks = 8
 
 // sweep removes the expired entries of all shards, and hands those of one chunk at
 // a time to deliver, with no lock held.
 func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 	now := e.clock.precise() - e.keep
+	var told []removal[K, V] // kept from chunk to chunk, so that it seldom grows under the lock
 	for i := range e.mask + 1 {
 		for more := true; more; {
-			var w write[K, V]
+			w := write[K, V]{removed: told[:0]}
 			s := e.lock(i << 32)
 			removed += e.expire(s, &w, now, sweepBlocks)
 			more = s.expiry.earliest() <= now
@@ -66,6 +67,8 @@ func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 				more = more || s.burial.cursor != 0
 			}
 			e.settle(s, &w, deliver)
+			told = w.removed
+			clear(told)
 		}
 	}
 	return removed

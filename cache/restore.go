@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 )
 
@@ -198,6 +199,11 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 	}
 	if src, e.key, err = decodeSized(src[n:], c.keyCodec); err != nil {
 		return nil, fmt.Errorf("its key: %w", err)
+	}
+	if c.engine.hasher.kind == hashAny { // what an interface holds need not come back as it was
+		if k := reflect.ValueOf(&e.key).Elem(); !k.Comparable() {
+			return nil, fmt.Errorf("its key was decoded as %#v, which Go cannot compare", e.key)
+		}
 	}
 	if src, e.val, err = decodeSized(src, c.valueCodec); err != nil {
 		return nil, fmt.Errorf("its value: %w", err)

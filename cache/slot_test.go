@@ -60,8 +60,8 @@ func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
 	checkInvariants(t, c)
 }
 
-// A sweep lets go of a shard after each few hundred entries, whether they expire or their group was invalidated: their
-// number bounds the time, 100 µs at the most.
+// A sweep lets go of a shard after each hundred entries or so, whether they expire or their group was invalidated: their
+// number bounds the time, see BenchmarkCacheHold.
 func TestSweepHoldsALockForFewEntries(t *testing.T) {
 	const n = 20_000
 	for name, expire := range map[string]func(c *Cache[int, int]){

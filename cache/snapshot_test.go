@@ -255,3 +255,20 @@ func FuzzReadFrom(f *testing.F) {
 		require.LessOrEqual(t, c.Len(), 10)
 	})
 }
+
+// A key in an interface may be decoded as something that cannot be a key: that is an error as well, and not a panic.
+func TestSnapshotWithKeysThatCannotBeRead(t *testing.T) {
+	c := newCache(t, cache.Config[any, int]{MaxEntries: 100})
+	c.Set("a", 1)
+	raw := snapshotOf(t, c)
+	next := newCache(t, cache.Config[any, int]{MaxEntries: 100})
+	_, err := next.ReadFrom(bytes.NewReader(raw))
+	require.NoError(t, err)
+	require.True(t, has(next, "a"))
+	next.Clear()
+
+	c.Set([2]int{1, 2}, 2) // which JSON does not tell from a slice
+	_, err = next.ReadFrom(bytes.NewReader(snapshotOf(t, c)))
+	require.ErrorContains(t, err, "its key was decoded as []interface {}{1, 2}, which Go cannot compare")
+	require.Zero(t, next.Len(), "it changes nothing")
+}
