@@ -83,3 +83,20 @@ func TestTheGuardGoesByTheEnvironment(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
 	require.Equal(t, "300", response.Header.Get("Retry-After"))
 }
+
+// A /56 is denied what its addresses have not used up themselves.
+func TestNetworksGoByTheEnvironment(t *testing.T) {
+	t.Setenv("LOGIN_NETWORK_56", "2")
+	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
+	v := start(t)
+	for n, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, http.StatusTooManyRequests} {
+		request, err := http.NewRequest(http.MethodPost, v.base+"/admin/sign-in", strings.NewReader(url.Values{"user": {"admin"}, "password": {"a guess"}}.Encode()))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8:0:%d::1", n)) // a /64 each
+		response, err := v.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, want, response.StatusCode, "%d", n)
+	}
+}

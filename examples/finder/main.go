@@ -141,7 +141,12 @@ func buildDoor(conf config.Config, out io.Writer) (*auth.Auth, error) {
 		Guard: ratelimit.Config{
 			MaxAddresses: conf.Login.Addresses, Proxies: conf.Server.TrustedProxies, AccountFailures: conf.Login.AccountFailures,
 			Failures: conf.Login.Failures, Window: conf.Login.Window, LongFailures: conf.Login.LongFailures, LongWindow: conf.Login.LongWindow,
-			Lockout: conf.Login.Lockout, MaxLockout: conf.Login.MaxLockout,
+			Lockout: conf.Login.Lockout, MaxLockout: conf.Login.MaxLockout, AlarmFailures: conf.Login.Alarm,
+			Prefixes: []ratelimit.PrefixLimit{
+				{Bits: 56, Failures: conf.Login.Network56},
+				{Bits: 48, Failures: conf.Login.Network48},
+				{IPv4: true, Bits: 24, Failures: conf.Login.Network24, Observe: true},
+			},
 		},
 	})
 }

@@ -85,6 +85,10 @@ type Login struct {
 	LongFailures    int           `env:"LOGIN_LONG_FAILURES" envDefault:"100" validate:"max=255,gtefield=Failures" want:"a whole number from LOGIN_FAILURES to 255"`
 	LongWindow      time.Duration `env:"LOGIN_LONG_WINDOW" envDefault:"24h" validate:"max=720h,gtefield=Window" want:"a time from LOGIN_WINDOW to 720h"`
 	AccountFailures int           `env:"LOGIN_ACCOUNT_FAILURES" envDefault:"10" validate:"min=1,max=255" want:"a whole number from 1 to 255"`
+	Network56       int           `env:"LOGIN_NETWORK_56" envDefault:"20" validate:"min=0,max=255" want:"a whole number from 0 to 255"`
+	Network48       int           `env:"LOGIN_NETWORK_48" envDefault:"80" validate:"min=0,max=255" want:"a whole number from 0 to 255"`
+	Network24       int           `env:"LOGIN_NETWORK_24" envDefault:"50" validate:"min=0,max=255" want:"a whole number from 0 to 255"`
+	Alarm           int           `env:"LOGIN_ALARM" envDefault:"1000" validate:"min=1" want:"a whole number from 1"`
 }
 
 // Metrics bounds what is counted of requests, and says what is slow and what is too many failures.

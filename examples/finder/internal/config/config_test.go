@@ -39,7 +39,7 @@ func TestNothingHasToBeSet(t *testing.T) {
 	require.Equal(t, config.Cache{Entries: 500, Size: 50e6, TTL: 5 * time.Minute, MinistryTTL: 10 * time.Minute, Loads: 1000, AnswersSize: 2e6}, c.Cache)
 	require.Equal(t, config.Login{
 		Addresses: 1000, Failures: 5, Window: 15 * time.Minute, Lockout: time.Hour, MaxLockout: 24 * time.Hour,
-		LongFailures: 100, LongWindow: 24 * time.Hour, AccountFailures: 10,
+		LongFailures: 100, LongWindow: 24 * time.Hour, AccountFailures: 10, Network56: 20, Network48: 80, Network24: 50, Alarm: 1000,
 	}, c.Login)
 	require.Equal(t, config.KeepAlive{Day: 15 * time.Minute, Night: time.Hour}, c.KeepAlive)
 }

@@ -43,7 +43,7 @@ func TestTheREADMEHasEachVariable(t *testing.T) {
 		}
 		require.Contains(t, string(readme), row+"| ")
 	}
-	rows := regexp.MustCompile("(?m)^\\| `[A-Z_]+` \\|").FindAll(readme, -1)
+	rows := regexp.MustCompile("(?m)^\\| `[A-Z0-9_]+` \\|").FindAll(readme, -1)
 	require.Len(t, rows, len(fields))
 }
 
