@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ministryfinder/bounded/cache"
-	"github.com/ministryfinder/bounded/metrics"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
 )
@@ -102,28 +101,18 @@ func TestWatchersGetEachSampleAndHoldNobodyUp(t *testing.T) {
 	})
 }
 
-// What is not finite cannot be encoded, and would end the program.
-func TestTheLiveStateCanBeEncoded(t *testing.T) {
+func TestAlertsAreListedForPrograms(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
+		require.Empty(t, h.Alerts())
 		h.setRSS(limit * 85 / 100)
 		rest(moment)
-		body, err := json.Marshal(h.Live())
+		body, err := json.Marshal(h.Alerts())
 		require.NoError(t, err)
-		var state monitor.LiveState
-		require.NoError(t, json.Unmarshal(body, &state))
-		require.Equal(t, metrics.LevelHigh.String(), state.Level)
-		require.Equal(t, monitor.Warned, state.Status)
-		require.Len(t, state.Alerts, 1)
-		require.Equal(t, "kept", state.Alerts[0].State)
-		require.Equal(t, "WARN", state.Alerts[0].Level)
-		jobs := map[string]monitor.LiveJob{}
-		for _, j := range state.Jobs {
-			jobs[j.Name] = j
-		}
-		for _, name := range []string{"cache", "answers", "sessions", "tracker", "metrics", "memory watch", "charts", "database", "alerts"} {
-			require.Positive(t, jobs[name].Interval, name)
-		}
-		require.NotZero(t, jobs["charts"].Runs)
-		require.Greater(t, jobs["charts"].Next, time.Now().UnixMilli())
+		var alerts []monitor.LiveAlert
+		require.NoError(t, json.Unmarshal(body, &alerts))
+		require.Len(t, alerts, 1)
+		require.Equal(t, "kept", alerts[0].State)
+		require.Equal(t, "WARN", alerts[0].Level)
+		require.LessOrEqual(t, alerts[0].At, time.Now().UnixMilli())
 	})
 }

@@ -31,7 +31,7 @@ func (s *Site) samples(w http.ResponseWriter, _ *http.Request) {
 
 // alerts answers with the last alerts, the newest first.
 func (s *Site) alerts(w http.ResponseWriter, _ *http.Request) {
-	monitor.WriteJSON(w, http.StatusOK, s.Monitor.Live().Alerts)
+	monitor.WriteJSON(w, http.StatusOK, s.Monitor.Alerts())
 }
 
 // events sends what the dashboard shows, as server-sent events: "samples" with the last ones at first, then "sample" with each
