@@ -36,11 +36,14 @@ type login struct {
 	hash            uint64 // of the source
 	network         uint64 // of the widest of its networks that is limited
 	account, device uint64 // the device with the account
-	secret          uint32 // with the account
+	secret          uint16 // with the account
+	roomy           bool   // each of its networks has room: see table.roomy
 }
 
-// mark is what an entry keeps of the account of a charge.
-func (l *login) mark() uint32 { return uint32(l.account) }
+// mark is what an entry keeps of a login that it was charged for.
+func (l *login) mark() mark {
+	return mark{uint16(l.account >> 16), uint16(l.account), l.secret}
+}
 
 // name sets the source of a login. It does so in place: a literal would be made elsewhere and copied.
 func (s *shared) name(l *login, from source) {
@@ -61,7 +64,7 @@ func (s *shared) login(l Login, from source) (hashed login) {
 		hashed.device = atLeastOne(maphash.Comparable(s.seed, device{l.Account, l.Device}))
 	}
 	if l.Secret != "" {
-		hashed.secret = uint32(atLeastOne(maphash.Comparable(s.seed, secret{l.Account, l.Secret})))
+		hashed.secret = uint16(max(1, maphash.Comparable(s.seed, secret{l.Account, l.Secret})>>48))
 	}
 	return hashed
 }
@@ -79,12 +82,14 @@ func atLeastOne(hash uint64) uint64 {
 // could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
 // logged in to it before, from his address or with his device, is no stranger.
 type accounts struct {
-	pace int64
+	tier    tier // one table's, for all; a limit of zero: accounts are not limited
+	buckets ruler
+	pace    int64
 
-	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	tier  prefixTier // nil: accounts are not limited
-	last  []moment   // a cell of the tier: the last charge
-	named int64      // the last charge of an acquaintance: no other has its time
+	mu    sync.Mutex  // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	cells []histogram // of the tier
+	last  []moment    // one to a cell: the last charge
+	named int64       // the last charge of an acquaintance: no other has its time
 	known known
 }
 
@@ -92,18 +97,19 @@ func newAccounts(c Config) accounts {
 	if c.AccountFailures < 0 {
 		return accounts{}
 	}
-	limit := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, int64(c.Window))
-	tier := newPrefixTier(&limit, c.MaxAddresses, 1)
+	tier := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, c.MaxAddresses, 1)
 	return accounts{
-		pace:  max(1, int64(c.Window)/int64(c.AccountFailures)),
-		tier:  tier,
-		last:  make([]moment, len(tier.cells)),
-		known: newKnown(c),
+		tier:    tier,
+		buckets: newRuler(bucketWidth(int64(c.Window))),
+		pace:    max(1, int64(c.Window)/int64(c.AccountFailures)),
+		cells:   make([]histogram, sketchRows*tier.row),
+		last:    make([]moment, sketchRows*tier.row),
+		known:   newKnown(c),
 	}
 }
 
 // counts reports whether the account of a login is limited.
-func (a *accounts) counts(l *login) bool { return l.account != 0 && a.tier.tier != nil }
+func (a *accounts) counts(l *login) bool { return l.account != 0 && a.tier.limit > 0 }
 
 // judge says whether a stranger may try an account.
 func (a *accounts) judge(l *login, now int64) verdict {
@@ -112,7 +118,7 @@ func (a *accounts) judge(l *login, now int64) verdict {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.tier.full(l.account, now) || a.known.find(l) != nil {
+	if a.tier.fullUntil(a.cells, l.account, now, &a.buckets) <= now || a.known.find(l) != nil {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
@@ -133,7 +139,7 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 		last := &a.last[a.tier.at(l.account, row)]
 		*last = max(*last, coarsen(now))
 	}
-	return a.tier.add(l.account, now) == a.tier.limit
+	return a.tier.add(a.cells, l.account, a.buckets.at(now)) == a.tier.limit
 }
 
 // refund gives a charge back that was made at a time.
@@ -143,7 +149,7 @@ func (a *accounts) refund(l *login, at int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tier.sub(l.account, at)
+	a.tier.sub(a.cells, l.account, a.buckets.at(at))
 }
 
 // befriend makes the address and the device of a login known.

@@ -21,7 +21,7 @@ func (e *DeniedError) Error() string {
 func (t *Tracker) admit(addr netip.Addr) (s source, counts bool, err error) {
 	s, ok := sourceOf(addr)
 	if !ok {
-		return source{}, false, ErrAddress
+		return 0, false, ErrAddress
 	}
 	if len(t.deny) > 0 || len(t.allow) > 0 {
 		return t.look(addr, s)
@@ -35,7 +35,7 @@ func (t *Tracker) look(addr netip.Addr, s source) (_ source, counts bool, err er
 	// What is inside a 6to4, NAT64 or Teredo address is denied with the IPv4 address, but
 	// not exempt with it: anybody may write what he likes into some of them.
 	for _, a := range []netip.Addr{addr, s.prefix().Addr()} {
-		if p, ok := find(t.deny, a); ok && (a == addr || s.family == ipv4) {
+		if p, ok := find(t.deny, a); ok && (a == addr || s.family() == ipv4) {
 			t.deniedList.Add(1)
 			return s, false, &DeniedError{addr, p}
 		}

@@ -17,7 +17,7 @@ func (t *table) raiseAlarm(now int64) {
 	if t.rule.alarm < 0 {
 		return
 	}
-	if window := t.windows.at(now); window != t.window {
+	if window := t.rule.alarms.at(now); window != t.window {
 		t.window, t.alarmed = window, 0
 	}
 	if t.alarmed++; t.alarmed < t.share {

@@ -5,9 +5,10 @@ import "unsafe"
 // measure returns what the tracker takes of the heap, with all the errors that it may keep.
 func (t *Tracker) measure() (n int64) {
 	s := t.shared
-	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.marks)
+	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.links) + sliceBytes(s.pool.long)
+	n += sliceBytes(s.pool.marks) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.opens)
 	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(unsafe.Sizeof(refusal{}))
-	n += sliceBytes(s.accounts.tier.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
+	n += sliceBytes(s.accounts.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
 	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
 	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
 	for _, k := range s.sketches {
@@ -15,13 +16,9 @@ func (t *Tracker) measure() (n int64) {
 	}
 	for i := range t.shards {
 		tb := &t.shards[i].table
-		n += sliceBytes(tb.index)
-		for f := range tb.family {
-			k := &tb.family[f]
-			n += sliceBytes(k.levels) + sliceBytes(k.tiers)
-			for i := range k.tiers {
-				n += sliceBytes(k.tiers[i].cells)
-			}
+		n += sliceBytes(tb.index) + sliceBytes(tb.networks)
+		for f := range tb.levels {
+			n += sliceBytes(tb.levels[f]) + sliceBytes(s.rule.tiers[f])
 		}
 	}
 	return n

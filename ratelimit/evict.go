@@ -7,46 +7,48 @@ const levels = 3
 // less than a full window of that. It reports whether there was room.
 func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
 	if i, ok = t.pool.take(); !ok {
-		if i, ok = t.evict(t.victims(s.family), t.most, now); !ok {
+		if i, ok = t.evict(t.victims(s.family()), t.most, now); !ok {
 			return 0, false
 		}
 	}
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	*e = entry{source: s}
-	stamps := t.stampsOf(i)
-	e.forgivenAt, e.long = t.sketches[s.family].recall(hash, stamps, max(now, t.last))
-	for j, stamp := range stamps {
-		if stamp != 0 {
-			e.inherited |= 1 << j
-		}
-	}
+	var room [mostFailures]int64
+	stamps := room[:t.rule.failures]
+	forgivenAt, long := t.sketches[s.family()].recall(hash, stamps, max(now, t.last))
+	t.setStamps(i, stamps)
+	t.setStrikes(e, forgivenAt, now)
 	if t.rule.long > 0 {
-		e.long.trim(t.rule.long - t.rule.failures)
+		long.trim(t.rule.long - t.rule.failures)
+		t.setLong(i, long)
 	}
 	t.chain(hash, i)
-	t.pool.count(s.family, 1)
-	t.family[s.family].levels[0].push(t.entries, i)
+	t.pool.count(s.family(), 1)
+	t.levels[s.family()][0].push(t.pool.links, i)
 	return i, true
 }
 
 // forget takes an entry out, and remembers in the sketch what it did. The slot is then the caller's.
 func (t *table) forget(i uint32, now int64) {
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	if e.pardoned {
 		e.lockedUntil = 0
 	}
-	e.long.advance(t.longBucket(now))
-	t.sketches[e.source.family].fold(t.hash(e.source), t.stampsOf(i), e.lockedUntil, e.forgivenAt, e.long)
+	t.longNow(i, now)
+	var near [nearCharges]int64
+	t.sketches[e.source.family()].fold(t.hash(e.source), t.stampsOf(i, &near), e.lockedUntil, t.forgivenAt(e), t.longOf(i))
 	t.remove(i)
 }
 
 // remove takes an entry out. The slot is then the caller's.
 func (t *table) remove(i uint32) {
-	e := &t.entries[i]
-	t.family[e.source.family].levels[e.level].remove(t.entries, i)
+	e := &t.pool.entries[i]
+	t.levels[e.source.family()][e.level].remove(t.pool.links, i)
 	t.unchain(t.hash(e.source), i)
-	t.pool.count(e.source.family, -1)
-	clear(t.stampsOf(i))
+	t.pool.count(e.source.family(), -1)
+	if t.rule.failures > nearCharges {
+		t.clearStamps(i)
+	}
 	if t.marked {
 		clear(t.marksOf(i))
 	}
@@ -57,17 +59,17 @@ func (t *table) remove(i uint32) {
 func (t *table) place(i uint32, now int64) { t.placeIn(i, t.suspicion(i, now)) }
 
 func (t *table) placeIn(i uint32, level int) {
-	e := &t.entries[i]
-	at := t.family[e.source.family].levels
-	at[e.level].remove(t.entries, i)
+	e := &t.pool.entries[i]
+	at := t.levels[e.source.family()]
+	at[e.level].remove(t.pool.links, i)
 	e.level, e.touched = uint8(level), false
-	at[level].push(t.entries, i)
+	at[level].push(t.pool.links, i)
 }
 
 // placeCharged is place for an entry that was charged. One that was charged before is only marked: it is
 // placed when its turn to be evicted comes, for the lists are far away in memory.
 func (t *table) placeCharged(i uint32) {
-	if e := &t.entries[i]; e.level > 0 {
+	if e := &t.pool.entries[i]; e.level > 0 {
 		e.touched = true
 	} else {
 		t.placeIn(i, 1)
@@ -78,29 +80,23 @@ func (t *table) placeCharged(i uint32) {
 // those with strikes or much of the long window used, then those that are locked. Inherited
 // charges do not count, for in a flood everybody has them.
 func (t *table) suspicion(i uint32, now int64) int {
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	switch {
 	case e.lockedUntil > now:
 		return t.rule.failures + 2
-	case e.struck && e.forgivenAt > now:
+	case e.struck && t.forgivenAt(e) > now:
 		return t.rule.failures + 1
-	case t.rule.long > 0 && 2*int(e.long.total) > t.rule.long && 2*int(t.longNow(i, now)) > t.rule.long:
+	case t.rule.long > 0 && 2*int(e.longTotal) > t.rule.long && 2*t.longNow(i, now) > t.rule.long:
 		return t.rule.failures + 1
 	}
 	open, _, failures := t.tally(i, now)
 	return open + failures
 }
 
-// longNow returns the charges of entry i in the long window.
-func (t *table) longNow(i uint32, now int64) int {
-	t.entries[i].long.advance(t.longBucket(now))
-	return int(t.entries[i].long.total)
-}
-
 // spent reports whether the sketch can be trusted with all that needs to be known of
 // an entry: nothing in the window, and little in the long one.
 func (t *table) spent(i uint32, now int64) bool {
-	return !t.inWindow(t.stampsOf(i)[0], now) && t.suspicion(i, now) == 0 &&
+	return !t.inWindow(t.pool.entries[i].newest, now) && t.suspicion(i, now) == 0 &&
 		(t.rule.long <= 0 || t.longNow(i, now) <= t.rule.failures)
 }
 
@@ -119,7 +115,7 @@ const patience = 16
 
 // victim returns the least suspicious entry of a family, and how suspicious it is. Those it passes by it places anew.
 func (t *table) victim(f family, now int64) (i uint32, level int, ok bool) {
-	at := t.family[f].levels
+	at := t.levels[f]
 	for level := range at {
 		if i, ok := at[level].last(); ok && t.spent(i, now) {
 			return i, 0, true
@@ -131,7 +127,7 @@ func (t *table) victim(f family, now int64) (i uint32, level int, ok bool) {
 				break
 			}
 			is := t.suspicion(i, now)
-			if is == level && !t.entries[i].touched || is < level {
+			if is == level && !t.pool.entries[i].touched || is < level {
 				return i, is, true
 			}
 			t.placeIn(i, is)
@@ -150,10 +146,10 @@ func (t *table) evict(f family, most int, now int64) (i uint32, ok bool) {
 	if !ok || level > most {
 		return 0, false
 	}
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	if !t.spent(i, now) {
 		t.counts.evicted++
-		if t.inWindow(t.stampsOf(i)[0], now) || e.locked(now) {
+		if t.inWindow(t.pool.entries[i].newest, now) || e.locked(now) {
 			t.counts.evictedLive++
 		}
 		if e.locked(now) {

@@ -56,12 +56,12 @@ func (k ChargeKind) String() string {
 	return [...]string{Failed: "failed", Open: "open", Inherited: "inherited"}[k]
 }
 
-// kind returns the kind of charge j.
-func (e *entry) kind(j int) ChargeKind {
+// kindOf returns the kind of charge j of entry i.
+func (t *table) kindOf(i uint32, j int) ChargeKind {
 	switch {
-	case e.open>>j&1 != 0:
+	case t.openOf(i)>>j&1 != 0:
 		return Open
-	case e.inherited>>j&1 != 0:
+	case j >= int(t.pool.entries[i].own):
 		return Inherited
 	}
 	return Failed
@@ -96,25 +96,25 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	}
 	stamps := make([]int64, tb.rule.failures)
 	if ok {
-		copy(stamps, tb.stampsOf(i))
+		copy(stamps, tb.stampsOf(i, new([nearCharges]int64)))
 	} else {
-		tb.sketches[s.family].recall(hash, stamps, now)
+		tb.sketches[s.family()].recall(hash, stamps, now)
 	}
 	for j, stamp := range stamps {
 		kind := Inherited
 		if ok {
-			kind = tb.entries[i].kind(j)
+			kind = tb.kindOf(i, j)
 		}
 		if !tb.inWindow(stamp, now) {
 			break
 		}
 		x.Charges = append(x.Charges, Charge{t.shared.clock.at(stamp), kind})
 	}
-	for n := range tb.family[s.family].tiers {
-		p := &tb.family[s.family].tiers[n]
+	for n := range tb.rule.tiers[s.family()] {
+		p := &tb.rule.tiers[s.family()][n]
 		x.Networks = append(x.Networks, Network{
-			Prefix: s.network(p.bits), Charges: p.count(p.hash(s), now),
-			Limit: PrefixLimit{IPv4: s.family == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
+			Prefix: s.network(p.bits), Charges: p.count(tb.networks, p.hash(s), tb.rule.buckets.at(now)),
+			Limit: PrefixLimit{IPv4: s.family() == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
 		})
 	}
 	return x, nil

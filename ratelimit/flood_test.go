@@ -26,26 +26,27 @@ func checkInvariants(t *testing.T, tracker *Tracker) {
 		sh.each(0, 1<<30, func(i uint32) {
 			own(i)
 			inIndex++
-			e := &sh.entries[i]
-			len[e.source.family]++
+			e := &sh.pool.entries[i]
+			len[e.source.family()]++
 			require.Same(t, sh, tracker.shardOf(e.source))
 			at, ok := sh.find(sh.hash(e.source), e.source)
 			require.True(t, ok)
 			require.Equal(t, i, at)
-			stamps := sh.stampsOf(i)
+			stamps := sh.stampsOf(i, new([nearCharges]int64))
+			require.Equal(t, e.newest, stamps[0])
 			for j := 1; j < sh.rule.failures; j++ {
 				require.True(t, stamps[j] <= stamps[j-1], "charges are newest first")
 			}
-			require.Zero(t, e.open&e.inherited)
+			require.Zero(t, sh.openOf(i)>>e.own, "an open charge is no other's")
 		})
 		inLists := 0
-		for f := range sh.family {
-			for level, list := range sh.family[f].levels {
+		for f := range sh.levels {
+			for level, list := range sh.levels[f] {
 				last := uint32(0)
-				for i := list.head; i != 0; i = sh.entries[i-1].next {
-					require.EqualValues(t, level, sh.entries[i-1].level)
-					require.EqualValues(t, f, sh.entries[i-1].source.family)
-					require.Equal(t, last, sh.entries[i-1].prev)
+				for i := list.head; i != 0; i = sh.pool.links[i-1].next {
+					require.EqualValues(t, level, sh.pool.entries[i-1].level)
+					require.EqualValues(t, f, sh.pool.entries[i-1].source.family())
+					require.Equal(t, last, sh.pool.links[i-1].prev)
 					last = i
 					inLists++
 				}
@@ -57,9 +58,9 @@ func checkInvariants(t *testing.T, tracker *Tracker) {
 	}
 	require.Equal(t, p.len(), len)
 	require.LessOrEqual(t, len[ipv4]+len[ipv6], tracker.shared.rule.addresses)
-	for i := p.free; i != 0; i = p.entries[i-1].next {
+	for i := p.free; i != 0; i = p.links[i-1].next {
 		own(i - 1)
-		require.Equal(t, entry{next: p.entries[i-1].next}, p.entries[i-1])
+		require.Zero(t, p.entries[i-1])
 	}
 	for i := range p.entries {
 		require.Equal(t, i < int(p.next), owned[i], "slot %d is lost", i)
@@ -94,7 +95,7 @@ func (c clockwork) charge(s source, now int64) (id int64, v verdict) {
 		if v.kind != noRoom {
 			return id, v
 		}
-		c.makeRoom(sh, s.family, now)
+		c.makeRoom(sh, s.family(), now)
 	}
 }
 
@@ -131,14 +132,14 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 				step := int64(15*time.Minute) / 4000
 				for n := range 40_000 {
 					now += r.Int64N(2 * step)
-					s := source{bits: uint64(r.IntN(2000)), family: family(r.IntN(2))}
+					s := newSource(uint64(r.IntN(2000)), family(r.IntN(2)))
 					switch attack {
 					case "drip-and-flush":
 						if n%400 < 40 {
-							s = source{bits: 1 << 20, family: ipv4} // the attacker's own address, between floods
+							s = newSource(1<<20, ipv4) // the attacker's own address, between floods
 						}
 					case "lock-and-flush":
-						s.bits = uint64(n/7) % 3000
+						s = newSource(uint64(n/7)%3000, s.family())
 					}
 					c, v := tb.charge(s, now)
 					if v.kind == allowed {
@@ -191,7 +192,7 @@ func FuzzTable(f *testing.F) {
 		}
 		var opens []open
 		for _, op := range ops {
-			s := source{bits: uint64(op >> 4 & 7), family: family(op >> 7)}
+			s := newSource(uint64(op>>4&7), family(op>>7))
 			now += int64(op&3) * int64(13*time.Second)
 			switch op >> 2 & 3 {
 			case 0, 1:

@@ -1,6 +1,9 @@
 package ratelimit
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // buckets is how many a histogram has. One of them is the present one, of which only a
 // part has passed; the others together are as long as the span that is counted.
@@ -110,18 +113,26 @@ func (h *histogram) trim(limit int) {
 	}
 }
 
-// A ruler numbers buckets. It remembers the bucket that it was asked for last, for a division takes longer than the
-// rest of a count.
+// A ruler numbers buckets of one width. It multiplies by the inverse of the width, for a division takes longer than the rest of a
+// count: by 2^(64+shift)/width, rounded up, which is exact for all times (Granlund and Montgomery, PLDI 1994).
 type ruler struct {
-	width, from int64
-	number      uint32
+	width   int64
+	inverse uint64
+	shift   uint8
+}
+
+func newRuler(width int64) ruler {
+	width = max(width, 2)
+	shift := bits.Len64(uint64(width-1)) - 1
+	inverse, _ := bits.Div64(1<<shift, 0, uint64(width))
+	return ruler{width: width, inverse: inverse + 1, shift: uint8(shift)}
 }
 
 // at returns the number of the bucket that has a time.
 func (r *ruler) at(at int64) uint32 {
-	if uint64(at-r.from) >= uint64(r.width) {
-		r.number = uint32(at / r.width)
-		r.from = at - at%r.width
-	}
-	return r.number
+	hi, _ := bits.Mul64(uint64(at), r.inverse)
+	return uint32(hi >> r.shift)
 }
+
+// start returns when a bucket begins.
+func (r *ruler) start(number uint32) int64 { return int64(number) * r.width }

@@ -13,8 +13,8 @@ func (x index) at(hash uint64) *uint32 { return &x[hash&uint64(len(x)-1)] }
 
 // find returns the entry of a source with that hash.
 func (t *table) find(hash uint64, s source) (uint32, bool) {
-	for i := *t.index.at(hash); i != 0; i = t.entries[i-1].chained {
-		if t.entries[i-1].source == s {
+	for i := *t.index.at(hash); i != 0; i = t.pool.entries[i-1].chained {
+		if t.pool.entries[i-1].source == s {
 			return i - 1, true
 		}
 	}
@@ -24,7 +24,7 @@ func (t *table) find(hash uint64, s source) (uint32, bool) {
 // chain enters entry i, whose source has that hash.
 func (t *table) chain(hash uint64, i uint32) {
 	first := t.index.at(hash)
-	t.entries[i].chained = *first
+	t.pool.entries[i].chained = *first
 	*first = i + 1
 }
 
@@ -32,9 +32,9 @@ func (t *table) chain(hash uint64, i uint32) {
 func (t *table) unchain(hash uint64, i uint32) {
 	at := t.index.at(hash)
 	for *at != i+1 {
-		at = &t.entries[*at-1].chained
+		at = &t.pool.entries[*at-1].chained
 	}
-	*at = t.entries[i].chained
+	*at = t.pool.entries[i].chained
 }
 
 // each calls f with the entries in the cells from one number to another. It may take out the entry it is called with, but no
@@ -42,7 +42,7 @@ func (t *table) unchain(hash uint64, i uint32) {
 func (t *table) each(from, to int, f func(i uint32)) {
 	for _, i := range t.index[min(from, len(t.index)):min(to, len(t.index))] {
 		for i != 0 {
-			next := t.entries[i-1].chained
+			next := t.pool.entries[i-1].chained
 			f(i - 1)
 			i = next
 		}

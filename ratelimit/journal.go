@@ -170,12 +170,12 @@ func (j *Journal) write(r transition) {
 
 // unlockAndWrite unlocks the table, and then writes what changed under the lock to the journal.
 func (t *Tracker) unlockAndWrite(sh *shard) {
-	if sh.changed.kind == 0 {
+	if !sh.unsaved {
 		sh.mu.Unlock()
 		return
 	}
 	changed := sh.changed
-	sh.changed = transition{}
+	sh.unsaved = false
 	now := t.now()
 	wall := t.shared.clock.wall(now, now)
 	sh.mu.Unlock()
@@ -240,7 +240,7 @@ func (t *Tracker) restore(records []transition, wall time.Time) {
 	for i := range records {
 		_, sh := t.lock(records[i].source)
 		t.inRoom(sh, records[i].source, func() bool { return sh.restore(&records[i], now, clock) })
-		sh.changed = transition{} // it is in the journal
+		sh.unsaved = false // it is in the journal
 		sh.mu.Unlock()
 	}
 }

@@ -5,15 +5,19 @@ type list struct {
 	head, tail uint32
 }
 
+// A link is what an entry knows of the list that it is in: its neighbours, + 1. Of a free slot, next is in the pool.
+type link struct {
+	prev, next uint32
+}
+
 // last returns the entry at the end.
 func (l *list) last() (i uint32, ok bool) { return l.tail - 1, l.tail != 0 }
 
 // push puts entry i first.
-func (l *list) push(entries []entry, i uint32) {
-	e := &entries[i]
-	e.prev, e.next = 0, l.head
+func (l *list) push(links []link, i uint32) {
+	links[i] = link{next: l.head}
 	if l.head != 0 {
-		entries[l.head-1].prev = i + 1
+		links[l.head-1].prev = i + 1
 	} else {
 		l.tail = i + 1
 	}
@@ -21,16 +25,16 @@ func (l *list) push(entries []entry, i uint32) {
 }
 
 // remove takes entry i out; it must be in the list.
-func (l *list) remove(entries []entry, i uint32) {
-	e := &entries[i]
-	if e.prev != 0 {
-		entries[e.prev-1].next = e.next
+func (l *list) remove(links []link, i uint32) {
+	at := links[i]
+	if at.prev != 0 {
+		links[at.prev-1].next = at.next
 	} else {
-		l.head = e.next
+		l.head = at.next
 	}
-	if e.next != 0 {
-		entries[e.next-1].prev = e.prev
+	if at.next != 0 {
+		links[at.next-1].prev = at.prev
 	} else {
-		l.tail = e.prev
+		l.tail = at.prev
 	}
 }

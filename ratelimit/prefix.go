@@ -1,117 +1,121 @@
 package ratelimit
 
 import (
-	"math/bits"
+	"math"
 	"time"
 )
 
-// A prefixTier counts the charges of networks, in a sketch: a network has one cell in
+// A tier counts the charges of networks, in a sketch: a network has one cell in
 // each of two rows, and a cell counts the charges of all networks that share it. The smaller of its
 // two counts is never less than what a network was charged, so no network gets more than the limit,
 // and nothing is ever evicted that a flood could make the tier forget (Cormode and
 // Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
 // for each cell to do so.
-type prefixTier struct {
-	*tier
-	buckets ruler
-	mask    uint32
-	cells   []histogram // two rows
-}
-
-// A tier is a PrefixLimit, with the key of its networks.
+//
+// A tier is the same for all tables, and each has cells of its own.
 type tier struct {
 	key     key
 	bits    int
-	shift   int // of source.bits
+	shift   int // of a source
 	limit   int
 	observe bool
-	width   int64 // of a bucket
+	row     int // cells in one
+	first   int // of the cells of a table, the first of the tier
 }
 
-func newTier(p PrefixLimit, window int64) tier {
+// newTier returns one for tables that have so many addresses together.
+func newTier(p PrefixLimit, addresses, tables int) tier {
 	shift := 64 - p.Bits
 	if p.IPv4 {
-		shift = 32 - p.Bits
+		shift -= sixToFourBits
 	}
-	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, width: bucketWidth(window)}
+	row := tierRow(p.Failures, (addresses+tables-1)/tables, mostCells/tables)
+	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, row: row}
 }
 
-// newPrefixTier returns one for a table that has so many addresses, of those of the tracker. It has as many cells as a
-// flood of ten strangers for each address fills to half of the limit: five of a window and five of that before, which are in the
-// oldest bucket yet if they came at once. So with a limit of ten or more less than one newcomer in a hundred is denied by it.
-func newPrefixTier(t *tier, addresses, tables int) prefixTier {
-	row := 1 << bits.Len(uint(min(max(20*addresses/t.limit, 8), mostCells/tables)-1))
-	return prefixTier{tier: t, buckets: ruler{width: t.width}, mask: uint32(row - 1), cells: make([]histogram, sketchRows*row)}
+// tierRow returns how many cells a row is to have with a limit: as many as a flood of ten strangers for each address, five of a window and five
+// of that before, which are in the oldest bucket yet if they came at once, fills to half of the limit, or to what is 1.6 standard deviations
+// less than that. So with a limit of ten or more less than one newcomer in a hundred finds both of his cells full.
+func tierRow(limit, addresses, most int) int {
+	fill := max(float64(limit)/2, float64(limit)-1.6*math.Sqrt(float64(limit)))
+	return max(4, min(int(math.Ceil(float64(10*addresses)/fill)), most))
 }
 
 // hash returns that of the network that a source is in.
-func (t *tier) hash(s source) uint64 { return t.key.hash(s.bits >> t.shift) }
+func (t *tier) hash(s source) uint64 { return t.key.hash(uint64(s) >> t.shift) }
 
-// at returns the number of a network's cell.
-func (p *prefixTier) at(hash uint64, row int) int {
-	return row*int(p.mask+1) + int(uint32(hash>>(32*row))&p.mask)
+// at returns the number of a network's cell. It looks at none of the bits that have chosen the table.
+func (t *tier) at(hash uint64, row int) int {
+	return t.first + row*t.row + int(uint64(uint32(hash>>(26*row)))*uint64(t.row)>>32)
 }
 
-func (p *prefixTier) cell(hash uint64, row int) *histogram { return &p.cells[p.at(hash, row)] }
-
 // fullUntil returns when a network may be charged again: zero if it may be now.
-func (p *prefixTier) fullUntil(hash uint64, now int64) int64 {
-	a, b := p.cell(hash, 0), p.cell(hash, 1)
-	if int(min(a.total, b.total)) < p.limit {
+func (t *tier) fullUntil(cells []histogram, hash uint64, now int64, r *ruler) int64 {
+	a, b := &cells[t.at(hash, 0)], &cells[t.at(hash, 1)]
+	if int(min(a.total, b.total)) < t.limit {
 		return 0
 	}
-	bucket := p.buckets.at(now)
+	bucket := r.at(now)
 	a.advance(bucket)
 	b.advance(bucket)
-	if int(min(a.total, b.total)) < p.limit {
+	if int(min(a.total, b.total)) < t.limit {
 		return 0
 	}
-	return int64(min(a.freeAt(p.limit), b.freeAt(p.limit))) * p.width
+	return r.start(min(a.freeAt(t.limit), b.freeAt(t.limit)))
 }
 
 // add charges a network, and returns how many charges it then may have had.
-func (p *prefixTier) add(hash uint64, now int64) int {
-	bucket := p.buckets.at(now)
-	a, b := p.cell(hash, 0), p.cell(hash, 1)
+func (t *tier) add(cells []histogram, hash uint64, bucket uint32) int {
+	a, b := &cells[t.at(hash, 0)], &cells[t.at(hash, 1)]
 	a.add(bucket)
 	b.add(bucket)
 	return int(min(a.total, b.total))
 }
 
-// sub gives a charge back that was made at a time.
-func (p *prefixTier) sub(hash uint64, at int64) {
-	bucket := p.buckets.at(at)
+// sub gives a charge back that was made in a bucket.
+func (t *tier) sub(cells []histogram, hash uint64, bucket uint32) {
 	for row := range sketchRows {
-		p.cell(hash, row).sub(bucket)
+		cells[t.at(hash, row)].sub(bucket)
 	}
 }
 
 // count returns how many charges a network may have had in the window.
-func (p *prefixTier) count(hash uint64, now int64) int {
-	bucket := p.buckets.at(now)
-	return int(min(p.cell(hash, 0).at(bucket).total, p.cell(hash, 1).at(bucket).total))
+func (t *tier) count(cells []histogram, hash uint64, bucket uint32) int {
+	a, b := cells[t.at(hash, 0)].at(bucket), cells[t.at(hash, 1)].at(bucket)
+	return int(min(a.total, b.total))
 }
 
-// full reports whether a network has as many charges as are allowed.
-func (p *prefixTier) full(hash uint64, now int64) bool { return p.fullUntil(hash, now) > now }
-
 // network returns the hash of the network of a login in tier n: the first is the widest.
-func (p *prefixTier) network(n int, l *login) uint64 {
+func (t *tier) network(n int, l *login) uint64 {
 	if n == 0 {
 		return l.network
 	}
-	return p.hash(l.source)
+	return t.hash(l.source)
+}
+
+// roomy reports whether all networks of a login that are not only observed have room, whatever the time is. To ask before the clock is read
+// brings their cells from memory while the processor waits for the entry.
+func (t *table) roomy(l *login) bool {
+	tiers := t.rule.tiers[l.source.family()]
+	roomy := true
+	for n := range tiers {
+		p := &tiers[n]
+		network := p.network(n, l)
+		a, b := &t.networks[p.at(network, 0)], &t.networks[p.at(network, 1)]
+		roomy = roomy && (p.observe || int(min(a.total, b.total)) < p.limit)
+	}
+	return roomy
 }
 
 // judgePrefixes says whether the networks of a source may be charged.
 func (t *table) judgePrefixes(l *login, now int64) verdict {
-	tiers := t.family[l.family].tiers
+	tiers := t.rule.tiers[l.source.family()]
 	for n := range tiers {
 		p := &tiers[n]
 		if p.observe {
 			continue
 		}
-		if until := p.fullUntil(p.network(n, l), now); until > now {
+		if until := p.fullUntil(t.networks, p.network(n, l), now, &t.rule.buckets); until > now {
 			return verdict{kind: crowded, bits: uint8(p.bits), until: until}
 		}
 	}
@@ -121,23 +125,29 @@ func (t *table) judgePrefixes(l *login, now int64) verdict {
 // chargePrefixes charges the networks of a source, and reports those that then have
 // as many charges as are allowed.
 func (t *table) chargePrefixes(l *login, now int64) {
-	tiers := t.family[l.family].tiers
+	tiers := t.rule.tiers[l.source.family()]
+	if len(tiers) == 0 {
+		return
+	}
+	bucket := t.rule.buckets.at(now)
 	for n := range tiers {
 		p := &tiers[n]
 		network := p.network(n, l)
-		if p.add(network, now) == p.limit {
+		if p.add(t.networks, network, bucket) == p.limit {
 			if p.observe {
 				t.counts.observed++
 			}
-			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(p.fullUntil(network, now) - now), Observed: p.observe}, now)
+			full := p.fullUntil(t.networks, network, now, &t.rule.buckets)
+			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(full - now), Observed: p.observe}, now)
 		}
 	}
 }
 
 // refundPrefixes gives the networks of a source the charge back that was made at a time.
-func (t *table) refundPrefixes(s source, at int64) {
-	tiers := t.family[s.family].tiers
+func (t *table) refundPrefixes(l *login, at int64) {
+	tiers := t.rule.tiers[l.source.family()]
+	bucket := t.rule.buckets.at(at)
 	for n := range tiers {
-		tiers[n].sub(tiers[n].hash(s), at)
+		tiers[n].sub(t.networks, tiers[n].network(n, l), bucket)
 	}
 }

@@ -46,8 +46,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (r *transition) append(b []byte) []byte {
 	from := len(b)
 	b = binary.LittleEndian.AppendUint64(b, r.sequence)
-	b = binary.LittleEndian.AppendUint64(b, r.source.bits)
-	b = append(b, byte(r.source.family), byte(r.kind))
+	b = binary.LittleEndian.AppendUint64(b, r.source.bits())
+	b = append(b, byte(r.source.family()), byte(r.kind))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.written))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.at))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.more))
@@ -68,14 +68,14 @@ func parseTransition(b []byte) (r transition, ok bool) {
 	body := b[:transitionSize-4]
 	r = transition{
 		sequence: binary.LittleEndian.Uint64(b),
-		source:   source{binary.LittleEndian.Uint64(b[8:]), family(b[16])},
+		source:   newSource(binary.LittleEndian.Uint64(b[8:]), family(b[16])),
 		kind:     transitionKind(b[17]),
 		written:  int64(binary.LittleEndian.Uint64(b[18:])),
 		at:       int64(binary.LittleEndian.Uint64(b[26:])),
 		more:     int64(binary.LittleEndian.Uint64(b[34:])),
 	}
 	return r, binary.LittleEndian.Uint32(b[len(body):]) == crc32.Checksum(body, castagnoli) &&
-		r.source.family < families && r.kind >= lockout && r.kind <= chargeLong
+		family(b[16]) < families && r.kind >= lockout && r.kind <= chargeLong
 }
 
 // parseJournal returns the records of a file, in the order of their sequence. A last one that is torn is
@@ -106,24 +106,25 @@ func parseJournal(b []byte) (records []transition, err error) {
 func (t *table) snapshot(records []transition, from, to int, now, written int64) []transition {
 	toWall := func(at int64) int64 { return written + at - now }
 	t.each(from, to, func(i uint32) {
-		e := &t.entries[i]
+		e := &t.pool.entries[i]
 		add := func(kind transitionKind, at, more int64) {
 			t.sequence++
 			records = append(records, transition{t.sequence, e.source, kind, written, toWall(at), more})
 		}
-		if e.struck && e.forgivenAt > now {
-			add(lockout, e.lockedUntil, toWall(e.forgivenAt))
+		if e.struck && t.forgivenAt(e) > now {
+			add(lockout, e.lockedUntil, toWall(t.forgivenAt(e)))
 		}
 		t.longNow(i, now)
-		for age := int64(buckets - 1); age >= 0; age-- {
-			h := &t.entries[i].long
-			if n := int64(h.last) - age; n >= 0 && h.counts[n%buckets] > 0 {
-				add(chargeLong, n*t.rule.longWidth, int64(h.counts[n%buckets]))
+		h := t.longOf(i)
+		for age := uint32(buckets - 1); age < buckets; age-- {
+			if n := h.last - age; age <= h.last && h.counts[n%buckets] > 0 {
+				add(chargeLong, t.rule.longBuckets.start(n), int64(h.counts[n%buckets]))
 			}
 		}
-		stamps := t.stampsOf(i)
+		var near [nearCharges]int64
+		stamps := t.stampsOf(i, &near)
 		for j := len(stamps) - 1; j >= 0; j-- {
-			if t.inWindow(stamps[j], now) && e.inherited>>j&1 == 0 {
+			if t.inWindow(stamps[j], now) && j < int(e.own) {
 				add(charge, stamps[j], 0)
 			}
 		}
@@ -152,17 +153,21 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 	switch r.kind {
 	case lockout:
 		// No file can lock for longer than LockNow, or give more strikes than count.
-		e := &t.entries[i]
-		until := min(at, now+int64(longest))
-		e.lockedUntil = until
-		e.forgivenAt = min(fromWall(r.more), until+t.rule.mostStrikes()*t.rule.maxLockout)
+		e := &t.pool.entries[i]
 		e.struck, e.pardoned = true, false
+		if at <= now {
+			t.setStrikes(e, fromWall(r.more), now)
+			break
+		}
+		e.lockedUntil = min(at, now+int64(longest))
+		strikes := (fromWall(r.more) - e.lockedUntil + t.rule.maxLockout - 1) / t.rule.maxLockout
+		e.strikes = uint8(max(0, min(strikes, t.rule.mostStrikes())))
 	case charge:
-		t.push(i, &login{source: r.source}, min(at, now))
-		t.entries[i].open &^= 1
+		t.push(i, &login{source: r.source}, t.roundUp(min(at, now)))
+		t.setOpen(i, t.openOf(i)&^1)
 	case chargeLong:
 		for range min(r.more, mostInBucket) {
-			t.entries[i].long.add(t.longBucket(min(at, now)))
+			t.chargeLong(i, min(at, now))
 		}
 	}
 	t.place(i, now)

@@ -43,7 +43,7 @@ func (t *Tracker) shard(network uint64) *shard {
 }
 
 // network returns the hash of the widest network of a source that is limited.
-func (s *shared) network(of source) uint64 { return s.widest[of.family].hash(of) }
+func (s *shared) network(of source) uint64 { return s.widest[of.family()].hash(of) }
 
 // lock locks the shard that has a source.
 func (t *Tracker) lock(s source) (hash uint64, sh *shard) {
@@ -56,7 +56,7 @@ func (t *Tracker) lock(s source) (hash uint64, sh *shard) {
 // is not between two calls.
 func (t *Tracker) inRoom(sh *shard, s source, f func() bool) {
 	for !f() {
-		t.makeRoom(sh, s.family, t.now())
+		t.makeRoom(sh, s.family(), t.now())
 	}
 }
 

@@ -85,10 +85,10 @@ func TestNetworksAreOfOneTable(t *testing.T) {
 	tracker := newTracker(Config{}.withDefaults(), 32)
 	used := map[*shard]bool{}
 	for n := range uint64(2000) {
-		one := source{bits: n << 16, family: ipv6} // the first /64 of a /48
-		require.Same(t, tracker.shardOf(one), tracker.shardOf(source{bits: one.bits | 0xffff, family: ipv6}))
-		four := source{bits: n << 8}
-		require.Same(t, tracker.shardOf(four), tracker.shardOf(source{bits: four.bits | 0xff}))
+		one := newSource(n<<16, ipv6) // the first /64 of a /48
+		require.Same(t, tracker.shardOf(one), tracker.shardOf(one|0xffff))
+		four := source4(uint32(n) << 8)
+		require.Same(t, tracker.shardOf(four), tracker.shardOf(source4(uint32(n)<<8|0xff)))
 		used[tracker.shardOf(one)] = true
 	}
 	require.Len(t, used, 32)

@@ -7,7 +7,7 @@ import (
 
 // lock begins a lock-out of entry i, unless there is one.
 func (t *table) lock(i uint32, now int64) {
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	if e.locked(now) {
 		return
 	}
@@ -32,9 +32,19 @@ func (t *table) lockUntil(e *entry, until int64, strikes int) {
 	for strikes > 1 && t.rule.span(strikes-1) == t.rule.maxLockout {
 		strikes-- // with one less the next is as long
 	}
-	e.lockedUntil = until
-	e.forgivenAt = until + int64(strikes)*t.rule.maxLockout
+	e.lockedUntil, e.strikes = until, uint8(strikes)
 	e.struck, e.pardoned = true, false
+}
+
+// forgivenAt returns when the last strike of an entry is forgiven: one is for each maxLockout before.
+func (t *table) forgivenAt(e *entry) int64 { return e.lockedUntil + int64(e.strikes)*t.rule.maxLockout }
+
+// setStrikes gives an entry that is not locked out as many strikes as are forgiven at a time.
+func (t *table) setStrikes(e *entry, forgivenAt, now int64) {
+	if left := forgivenAt - now; left > 0 {
+		e.strikes = uint8(min((left-1)/t.rule.maxLockout+1, t.rule.mostStrikes()))
+		e.lockedUntil = forgivenAt - int64(e.strikes)*t.rule.maxLockout
+	}
 }
 
 // locked reports whether an entry is locked out.
@@ -53,7 +63,8 @@ func (r *rule) isProxy(s source) bool {
 // change remembers for the journal that an entry was locked or unlocked.
 func (t *table) change(kind transitionKind, e *entry) {
 	t.sequence++
-	t.changed = transition{sequence: t.sequence, source: e.source, kind: kind, at: e.lockedUntil, more: e.forgivenAt}
+	t.changed = transition{sequence: t.sequence, source: e.source, kind: kind, at: e.lockedUntil, more: t.forgivenAt(e)}
+	t.unsaved = true
 }
 
 // mostStrikes returns how many strikes make the longest lock-out.
@@ -79,20 +90,21 @@ func (r *rule) span(strikes int) int64 {
 
 // strikes returns the lock-outs of a source that are not forgiven.
 func (t *table) strikes(e *entry, now int64) int {
-	left := e.forgivenAt - max(now, e.lockedUntil)
+	left := t.forgivenAt(e) - max(now, e.lockedUntil)
 	return int(max(0, left+t.rule.maxLockout-1) / t.rule.maxLockout)
 }
 
 // pardon forgets the failures of a source.
 func (t *table) pardon(s source, now int64) {
-	i, ok := t.find(t.hash(s), s)
+	var l login
+	t.name(&l, s)
+	i, ok := t.find(l.hash, s)
 	if !ok {
 		return
 	}
-	e := &t.entries[i]
 	for j := t.rule.failures - 1; j >= 0; j-- {
-		if e.open>>j&1 == 0 {
-			t.refund(i, j, &login{source: s})
+		if t.openOf(i)>>j&1 == 0 {
+			t.refund(i, j, &l)
 		}
 	}
 	t.place(i, now)
@@ -103,8 +115,8 @@ func (t *table) pardon(s source, now int64) {
 func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 	hash := t.hash(s)
 	i, found := t.find(hash, s)
-	pardoned := found && t.entries[i].pardoned
-	wasLocked = found && t.entries[i].locked(now)
+	pardoned := found && t.pool.entries[i].pardoned
+	wasLocked = found && t.pool.entries[i].locked(now)
 	v := t.judgeStranger(hash, s, now)
 	switch {
 	case v.kind != allowed:
@@ -115,7 +127,7 @@ func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 			}
 		}
 		t.reset(i)
-		e := &t.entries[i]
+		e := &t.pool.entries[i]
 		e.lockedUntil, e.pardoned = v.until+t.rule.window, true
 		t.place(i, now)
 	case found:
@@ -131,10 +143,10 @@ func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 
 // reset makes entry i know nothing of its source.
 func (t *table) reset(i uint32) {
-	e := &t.entries[i]
-	e.lockedUntil, e.forgivenAt, e.open, e.inherited, e.struck, e.pardoned = 0, 0, 0, 0, false, false
-	e.long = histogram{}
-	clear(t.stampsOf(i))
+	e := &t.pool.entries[i]
+	e.lockedUntil, e.strikes, e.own, e.struck, e.pardoned = 0, 0, 0, false, false
+	t.clearStamps(i)
+	t.setLong(i, histogram{})
 	clear(t.marksOf(i))
 }
 
@@ -147,7 +159,7 @@ func (t *table) lockNow(s source, span, now int64) (ok bool) {
 			return false
 		}
 	}
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	strikes := t.strikes(e, now)
 	if e.pardoned {
 		e.lockedUntil = 0

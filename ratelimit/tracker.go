@@ -105,7 +105,7 @@ func NewTracker(config Config) (*Tracker, error) {
 func newTracker(config Config, shards int) *Tracker {
 	base := time.Now().Add(-2 * config.LongWindow) // what a journal tells was before now
 	t := &Tracker{
-		shared: newShared(config, newClock(base)),
+		shared: newShared(config, newClock(base), shards),
 		shards: make([]shard, shards),
 		allow:  canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
 	}
@@ -149,20 +149,22 @@ func (t *Tracker) begin(l *login) (id int64, err error) {
 // for a while to come.
 func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 	i, ok := sh.find(l.hash, l.source)
-	if ok && l.account == 0 && sh.entries[i].lockedUntil != 0 {
-		if e := &sh.entries[i]; e.locked(t.shared.clock.past() + slack) {
+	if ok && l.account == 0 && sh.pool.entries[i].lockedUntil != 0 {
+		if e := &sh.pool.entries[i]; e.locked(t.shared.clock.past() + slack) {
 			sh.counts.deniedLocked++
 			return 0, 0, t.shared.refusals.get(i, e.source, e.lockedUntil, t.shared.clock)
 		}
 	}
+	l.roomy = sh.roomy(l)
 	for {
 		id, at, v := sh.charge(l, i, ok, t.now())
 		switch v.kind {
 		case allowed:
 			return id, at, nil
 		case noRoom:
-			t.makeRoom(sh, l.source.family, t.now())
+			t.makeRoom(sh, l.source.family(), t.now())
 			i, ok = sh.find(l.hash, l.source)
+			l.roomy = false
 		case locked:
 			return 0, 0, t.shared.refusals.get(i, l.source, v.until, t.shared.clock)
 		default:
@@ -285,7 +287,7 @@ func (t *Tracker) All() iter.Seq2[netip.Prefix, Record] {
 		t.inChunks(func(sh *shard, from, to int) {
 			now := t.now()
 			sh.each(from, to, func(i uint32) {
-				sources = append(sources, sh.entries[i].source)
+				sources = append(sources, sh.pool.entries[i].source)
 				records = append(records, sh.record(i, now))
 			})
 		})
@@ -299,14 +301,14 @@ func (t *Tracker) All() iter.Seq2[netip.Prefix, Record] {
 
 // record returns what is known of entry i.
 func (t *table) record(i uint32, now int64) Record {
-	e := &t.entries[i]
+	e := &t.pool.entries[i]
 	open, inherited, failures := t.tally(i, now)
 	r := Record{Failures: failures, Open: open, Inherited: inherited, Strikes: t.strikes(e, now)}
 	if e.locked(now) {
 		r.LockedUntil = t.clock.at(e.lockedUntil)
 	}
-	if stamps := t.stampsOf(i); stamps[0] != 0 {
-		r.Last = t.clock.at(stamps[0])
+	if e.newest != 0 {
+		r.Last = t.clock.at(e.newest)
 	}
 	return r
 }
@@ -320,29 +322,38 @@ func (t *Tracker) Sweep() (removed int) {
 
 // An Attempt is one that Begin has charged. Of Succeed, Fail and Cancel the first
 // that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
-type Attempt struct { // in seven words, as many as are returned in registers beside an error
+type Attempt struct { // in six words: seven are returned in registers beside an error
 	tracker         *Tracker
 	source          source
 	id              int64 // the name of the charge
 	account, device uint64
-	secret          uint32
+	secret          uint16
 }
 
 // Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
-func (a Attempt) Succeed() { a.end(succeeded) }
+func (a Attempt) Succeed() {
+	if a.tracker != nil {
+		a.end(succeeded)
+	}
+}
 
 // Fail makes the charge a failure, and locks the source if that were as many as are allowed.
-func (a Attempt) Fail() { a.end(failed) }
+func (a Attempt) Fail() {
+	if a.tracker != nil {
+		a.end(failed)
+	}
+}
 
 // Cancel gives the charge back of an attempt that was not decided, because the
 // database did not answer or the client went away.
-func (a Attempt) Cancel() { a.end(cancelled) }
+func (a Attempt) Cancel() {
+	if a.tracker != nil {
+		a.end(cancelled)
+	}
+}
 
 func (a Attempt) end(how outcome) {
 	t := a.tracker
-	if t == nil {
-		return
-	}
 	var l login
 	t.shared.name(&l, a.source)
 	l.account, l.device, l.secret = a.account, a.device, a.secret
