@@ -320,9 +320,9 @@ func (t *Tracker) BeginLogin(l Login) (Attempt, error) {
 		return Attempt{}, err
 	}
 	hashed := t.shared.login(l, s)
-	id, err := t.begin(&hashed)
+	id, at, err := t.begin(&hashed)
 	if err != nil {
 		return Attempt{}, err
 	}
-	return Attempt{t, s, id, hashed.account, hashed.device, hashed.secret}, nil
+	return Attempt{t, s, id, hashed.account, hashed.device, newPlace(t.shardNumber(hashed.network), at, hashed.secret)}, nil
 }

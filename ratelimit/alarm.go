@@ -4,7 +4,11 @@ import "sync/atomic"
 
 // An alarm counts the failures of all sources, in windows that follow each other. It is one word: the number of the window in the
 // upper half, then whether the alarm was raised in it or in those before it without a pause, then the failures.
-type alarm struct{ atomic.Uint64 }
+type alarm struct {
+	_ [128]byte // what is written often is in lines of its own
+	atomic.Uint64
+	_ [128]byte
+}
 
 const alarmRaised = 1 << 31
 
@@ -21,6 +25,10 @@ func (t *table) raiseAlarm(now int64) {
 		t.window, t.alarmed = window, 0
 	}
 	if t.alarmed++; t.alarmed < t.share {
+		return
+	}
+	if was := t.alarm.Load(); uint32(was>>32) == t.window && was&(alarmRaised-1) >= uint64(t.rule.alarm) {
+		t.alarmed = 0 // more failures in the window make no difference, and to count them all would wait for each other
 		return
 	}
 	if t.alarm.raise(uint64(t.alarmed), t.window, uint64(t.rule.alarm)) {

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math/bits"
 	"slices"
+	"sync/atomic"
 )
 
 // nearCharges are as many charges as an entry has room for, the default of Failures. If more are allowed, they are all elsewhere.
@@ -14,7 +15,12 @@ const nearCharges = 5
 // Its charges are newest first. The first is kept as a time, and each of the others as how much earlier it was than that, in
 // ages of 40 bits: by default these are nanoseconds, and for a window of more than 18 minutes the nearest larger power of two that suffices.
 type entry struct {
-	source      source
+	source source // set by sync/atomic: see holds
+	state
+}
+
+// A state is what an entry knows of its source. That of a free slot is zero.
+type state struct {
 	lockedUntil int64 // zero: was never locked. See strikes
 	newest      int64 // the last charge; zero: none
 
@@ -34,7 +40,17 @@ type entry struct {
 	touched  bool // was charged since it was placed
 	struck   bool // was locked while in the table: strikes are not those of another
 	pardoned bool // lockedUntil is not a lock-out: until then the entry keeps the sketch from being asked
+	_        [3]byte
 }
+
+// holds reports whether entry i is that of a source of this table, which is then spared a look into the index. Another table may have
+// the slot by now, and set its source at the same time; but it never sets one of this table, whose lock is held. Zero, which is that of a
+// free slot too, is held by none.
+func (t *table) holds(i uint32, s source) bool {
+	return s != 0 && atomic.LoadUint64((*uint64)(&t.pool.entries[i].source)) == uint64(s)
+}
+
+func (e *entry) setSource(s source) { atomic.StoreUint64((*uint64)(&e.source), uint64(s)) }
 
 // A mark is what is kept of the login that made a charge: 32 bits of the account, and 16 of the secret; zero: none. Two secrets of one
 // account are taken for the same once in 65,536 times, which gives back one guess in as many.

@@ -12,7 +12,7 @@ func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
 		}
 	}
 	e := &t.pool.entries[i]
-	*e = entry{source: s}
+	e.setSource(s)
 	var room [mostFailures]int64
 	stamps := room[:t.rule.failures]
 	forgivenAt, long := t.sketches[s.family()].recall(hash, stamps, max(now, t.last))
@@ -52,7 +52,8 @@ func (t *table) remove(i uint32) {
 	if t.marked {
 		clear(t.marksOf(i))
 	}
-	*e = entry{}
+	e.setSource(0)
+	e.state = state{}
 }
 
 // place puts an entry first in the level of its suspicion.

@@ -105,7 +105,7 @@ func (c clockwork) settle(s source, id int64, how outcome, now int64) {
 	sh := c.shardOf(s)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if how != failed || !sh.confirm(&l, id) {
+	if i, ok := sh.find(l.hash, s); !ok || how != failed || !sh.confirm(i, s, id) {
 		sh.settle(&l, id, how, now)
 	}
 }

@@ -51,7 +51,9 @@ func (h *histogram) advance(now uint32) {
 
 // add counts a charge in bucket now.
 func (h *histogram) add(now uint32) {
-	h.advance(now)
+	if now > h.last {
+		h.advance(now)
+	}
 	if c := &h.counts[now%buckets]; *c < mostInBucket {
 		*c++
 		h.total++

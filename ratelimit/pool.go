@@ -19,6 +19,7 @@ type slots struct {
 // A pool lends slots to tables. So the bound is one of the tracker, whichever tables its sources are in.
 type pool struct {
 	slots
+	_    [128]byte     // what follows is written often, and what is before it read always
 	lens atomic.Uint64 // the sources in all tables: of IPv4 in the lower half, of IPv6 in the upper
 
 	mu   sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then

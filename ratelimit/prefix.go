@@ -16,7 +16,7 @@ import (
 type tier struct {
 	key     key
 	bits    int
-	shift   int // of a source
+	shift   uint // of a source
 	limit   int
 	observe bool
 	row     int // cells in one
@@ -25,7 +25,7 @@ type tier struct {
 
 // newTier returns one for tables that have so many addresses together.
 func newTier(p PrefixLimit, addresses, tables int) tier {
-	shift := 64 - p.Bits
+	shift := uint(64 - p.Bits)
 	if p.IPv4 {
 		shift -= sixToFourBits
 	}

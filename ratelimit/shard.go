@@ -38,8 +38,10 @@ func shardsFor(c Config) int {
 func (t *Tracker) shardOf(s source) *shard { return t.shard(t.shared.network(s)) }
 
 // shard returns the one for a hash of a network: by bits of it that choose no cell of its tier.
-func (t *Tracker) shard(network uint64) *shard {
-	return &t.shards[network>>58&uint64(len(t.shards)-1)]
+func (t *Tracker) shard(network uint64) *shard { return &t.shards[t.shardNumber(network)] }
+
+func (t *Tracker) shardNumber(network uint64) int {
+	return int(network >> 58 & uint64(len(t.shards)-1))
 }
 
 // network returns the hash of the widest network of a source that is limited.

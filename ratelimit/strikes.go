@@ -23,7 +23,7 @@ func (t *table) lock(i uint32, now int64) {
 	}
 	t.lockUntil(e, now+span, strikes+1)
 	t.counts.lockouts++
-	t.change(lockout, e)
+	t.change(lockout, e.source, e)
 	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
 }
 
@@ -60,10 +60,10 @@ func (r *rule) isProxy(s source) bool {
 	return false
 }
 
-// change remembers for the journal that an entry was locked or unlocked.
-func (t *table) change(kind transitionKind, e *entry) {
+// change remembers for the journal that a source was locked or unlocked, and what its entry is then.
+func (t *table) change(kind transitionKind, s source, e *entry) {
 	t.sequence++
-	t.changed = transition{sequence: t.sequence, source: e.source, kind: kind, at: e.lockedUntil, more: t.forgivenAt(e)}
+	t.changed = transition{sequence: t.sequence, source: s, kind: kind, at: e.lockedUntil, more: t.forgivenAt(e)}
 	t.unsaved = true
 }
 
@@ -135,7 +135,7 @@ func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 		t.pool.put(i)
 	}
 	if wasLocked {
-		t.change(unlocked, &entry{source: s})
+		t.change(unlocked, s, &entry{})
 		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
 	}
 	return wasLocked, true
@@ -167,7 +167,7 @@ func (t *table) lockNow(s source, span, now int64) (ok bool) {
 	t.lockUntil(e, max(e.lockedUntil, now+span), strikes)
 	t.place(i, now)
 	t.counts.lockouts++
-	t.change(lockout, e)
+	t.change(lockout, e.source, e)
 	t.emit(Event{Kind: LockedOut, Source: s.prefix(), Wait: time.Duration(e.lockedUntil - now), Strikes: strikes}, now)
 	return true
 }

@@ -40,10 +40,10 @@ type table struct {
 type shared struct {
 	rule     rule
 	clock    *clock
-	seed     maphash.Seed    // of accounts
-	key      key             // of sources
-	widest   [families]*tier // the first of the rule's, or if there is none, one without a limit
-	cells    int             // of all tiers, in one table
+	seed     maphash.Seed   // of accounts
+	key      key            // of sources
+	widest   [families]tier // the first of the rule's, or if there is none, one without a limit
+	cells    int            // of all tiers, in one table
 	pool     pool
 	sketches [families]*sketch
 	accounts accounts
@@ -132,8 +132,8 @@ func newShared(c Config, clock *clock, tables int) *shared {
 		s.sketches[f] = newSketch(c.Failures, c.MaxAddresses)
 		tiers := s.rule.tiers[f]
 		slices.SortFunc(tiers, func(a, b tier) int { return cmp.Compare(a.bits, b.bits) })
-		if s.widest[f] = (&tier{key: newKey()}); len(tiers) > 0 {
-			s.widest[f] = &tiers[0]
+		if s.widest[f] = (tier{key: newKey()}); len(tiers) > 0 {
+			s.widest[f] = tiers[0]
 		}
 		for n := range tiers {
 			tiers[n].first = s.cells
@@ -244,14 +244,18 @@ func (t *table) entryOf(l *login, id int64) (i uint32, j int, ok bool) {
 	return i, j, j >= 0 && t.openOf(i)>>j&1 != 0 // or settled before, or so long ago that it does not matter
 }
 
-// confirm makes a charge a failure if that is all there is to do: if it locks nobody out, and is not compared with
-// other failures. It reports whether there is no more to do.
-func (t *table) confirm(l *login, id int64) bool {
-	if id < 0 || l.secret != 0 {
+// confirm makes a charge of a source a failure, which entry i had when it was made, if that is all there is to do: if it locks nobody out,
+// and is not compared with other failures. It reports whether it has done so.
+func (t *table) confirm(i uint32, s source, id int64) bool {
+	if id < 0 || !t.holds(i, s) {
 		return false
 	}
-	i, j, ok := t.entryOf(l, id)
-	return !ok || t.confirmAt(i, j)
+	j := 0
+	if t.pool.entries[i].newest != id {
+		var near [nearCharges]int64
+		j = slices.Index(t.stampsOf(i, &near), id)
+	}
+	return j >= 0 && t.openOf(i)>>j&1 != 0 && t.confirmAt(i, j)
 }
 
 // confirmAt is confirm for charge j of entry i, which is open. It needs to know no time: as many failures are in the

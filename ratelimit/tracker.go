@@ -129,20 +129,20 @@ func (t *Tracker) Begin(addr netip.Addr) (Attempt, error) {
 	}
 	var l login
 	t.shared.name(&l, s)
-	id, err := t.begin(&l)
+	id, at, err := t.begin(&l)
 	if err != nil {
 		return Attempt{}, err
 	}
-	return Attempt{tracker: t, source: s, id: id}, nil
+	return Attempt{tracker: t, source: s, id: id, place: newPlace(t.shardNumber(l.network), at, 0)}, nil
 }
 
-// begin charges an attempt, and returns the name of the charge.
-func (t *Tracker) begin(l *login) (id int64, err error) {
+// begin charges an attempt, and returns the name of the charge and the entry that has it.
+func (t *Tracker) begin(l *login) (id int64, at uint32, err error) {
 	sh := t.shard(l.network)
 	sh.mu.Lock()
-	id, _, err = t.charge(sh, l)
+	id, at, err = t.charge(sh, l)
 	sh.mu.Unlock()
-	return id, err
+	return id, at, err
 }
 
 // charge charges an attempt in a shard, which must be locked, and returns the name of the charge and the entry that has it. Whoever is locked out is told so by the coarse clock, if he is
@@ -327,8 +327,19 @@ type Attempt struct { // in six words: seven are returned in registers beside an
 	source          source
 	id              int64 // the name of the charge
 	account, device uint64
-	secret          uint16
+	place           place
 }
+
+// A place is where an attempt was charged: the number of the table, that of the entry, and the secret besides, in a word.
+type place uint64
+
+func newPlace(shard int, at uint32, secret uint16) place {
+	return place(shard)<<48 | place(secret)<<32 | place(at)
+}
+
+func (p place) shard() int     { return int(p >> 48) }
+func (p place) secret() uint16 { return uint16(p >> 32) }
+func (p place) entry() uint32  { return uint32(p) }
 
 // Succeed gives the charge back. It forgets no other failure: see [Tracker.Succeed].
 func (a Attempt) Succeed() {
@@ -354,12 +365,12 @@ func (a Attempt) Cancel() {
 
 func (a Attempt) end(how outcome) {
 	t := a.tracker
-	var l login
-	t.shared.name(&l, a.source)
-	l.account, l.device, l.secret = a.account, a.device, a.secret
-	sh := t.shard(l.network)
+	sh := &t.shards[a.place.shard()]
 	sh.mu.Lock()
-	if how != failed || !sh.confirm(&l, a.id) {
+	if how != failed || a.place.secret() != 0 || !sh.confirm(a.place.entry(), a.source, a.id) {
+		var l login
+		t.shared.name(&l, a.source)
+		l.account, l.device, l.secret = a.account, a.device, a.place.secret()
 		sh.settle(&l, a.id, how, t.now())
 	}
 	t.unlockAndWrite(sh)
