@@ -86,10 +86,10 @@ type accounts struct {
 	buckets ruler
 	pace    int64
 
-	mu    sync.Mutex  // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	cells []histogram // of the tier
-	last  []moment    // one to a cell: the last charge
-	named int64       // the last charge of an acquaintance: no other has its time
+	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	cells []thirds   // of the tier
+	last  []moment   // one to a cell: the last charge
+	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
 
@@ -100,9 +100,9 @@ func newAccounts(c Config) accounts {
 	tier := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, c.MaxAddresses, 1)
 	return accounts{
 		tier:    tier,
-		buckets: newRuler(bucketWidth(int64(c.Window))),
+		buckets: thirdsRuler(int64(c.Window)),
 		pace:    max(1, int64(c.Window)/int64(c.AccountFailures)),
-		cells:   make([]histogram, sketchRows*tier.row),
+		cells:   make([]thirds, sketchRows*tier.row),
 		last:    make([]moment, sketchRows*tier.row),
 		known:   newKnown(c),
 	}
@@ -118,7 +118,7 @@ func (a *accounts) judge(l *login, now int64) verdict {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.tier.fullUntil(a.cells, l.account, now, &a.buckets) <= now || a.known.find(l) != nil {
+	if a.count(l, now) < a.tier.limit || a.known.find(l) != nil {
 		return verdict{}
 	}
 	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
@@ -136,10 +136,11 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for row := range sketchRows {
-		last := &a.last[a.tier.at(l.account, row)]
-		*last = max(*last, coarsen(now))
+		at := a.tier.at(l.account, row)
+		a.last[at] = max(a.last[at], coarsen(now))
+		a.cells[at].add(a.buckets.at(now))
 	}
-	return a.tier.add(a.cells, l.account, a.buckets.at(now)) == a.tier.limit
+	return a.count(l, now) == a.tier.limit
 }
 
 // refund gives a charge back that was made at a time.
@@ -149,7 +150,15 @@ func (a *accounts) refund(l *login, at int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tier.sub(a.cells, l.account, a.buckets.at(at))
+	for row := range sketchRows {
+		a.cells[a.tier.at(l.account, row)].sub(a.buckets.at(at))
+	}
+}
+
+// count returns how many charges an account may have had in the window, and up to a third of it before. a.mu must be held.
+func (a *accounts) count(l *login, now int64) int {
+	bucket := a.buckets.at(now)
+	return min(a.cells[a.tier.at(l.account, 0)].total(bucket), a.cells[a.tier.at(l.account, 1)].total(bucket))
 }
 
 // befriend makes the address and the device of a login known.
@@ -191,7 +200,7 @@ func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
 type known struct {
 	key    key
 	budget int // charges
-	width  int64
+	ruler  ruler
 	mask   uint64
 	sets   [][4]acquaintance
 }
@@ -200,10 +209,14 @@ type known struct {
 // address or account.
 type acquaintance struct {
 	hash    uint64
-	last    int64
-	charges histogram
-	open    [4]int64 // attempts under way, by the times that name them; those that are forgotten lapse
+	last    moment
+	charges thirds
+	open    [4]uint32 // attempts under way, by the lower bits of the times that name them, which are odd; those that are forgotten lapse
+	since   [4]uint8  // the lower bits of their buckets
 }
+
+// openName is what an acquaintance keeps of the name of an attempt. Two that are under way have the same once in two thousand million times.
+func openName(id int64) uint32 { return uint32(id)<<1 | 1 }
 
 func newKnown(c Config) known {
 	sets := 1
@@ -211,7 +224,7 @@ func newKnown(c Config) known {
 		sets *= 2
 	}
 	return known{
-		key: newKey(), budget: c.Failures, width: bucketWidth(int64(max(c.Lockout, c.Window))),
+		key: newKey(), budget: c.Failures, ruler: thirdsRuler(int64(max(c.Lockout, c.Window))),
 		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
 	}
 }
@@ -259,7 +272,7 @@ func (k *known) add(l *login, now int64) {
 			}
 			*a = acquaintance{hash: hash}
 		}
-		a.last = now
+		a.last = coarsen(now)
 	}
 }
 
@@ -269,13 +282,17 @@ func (k *known) charge(l *login, now int64) bool {
 	if a == nil {
 		return false
 	}
-	bucket := uint32(now / k.width)
-	a.charges.advance(bucket)
-	at := slices.IndexFunc(a.open[:], func(id int64) bool { return id == 0 || id/k.width+buckets <= now/k.width })
-	if int(a.charges.total) >= k.budget || at < 0 {
+	bucket := k.ruler.at(now)
+	for n, since := range a.since {
+		if uint8(bucket)-since >= thirdsBuckets {
+			a.open[n] = 0
+		}
+	}
+	at := slices.Index(a.open[:], 0)
+	if a.charges.total(bucket) >= k.budget || at < 0 {
 		return false
 	}
-	a.open[at] = now
+	a.open[at], a.since[at] = openName(now), uint8(bucket)
 	a.charges.add(bucket)
 	return true
 }
@@ -287,13 +304,13 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 	if a == nil {
 		return false
 	}
-	at := slices.Index(a.open[:], id)
+	at := slices.Index(a.open[:], openName(id))
 	if at < 0 {
 		return false
 	}
 	a.open[at] = 0
 	if how != failed {
-		a.charges.sub(uint32(id / k.width))
+		a.charges.sub(k.ruler.at(id))
 	}
 	return true
 }

@@ -121,7 +121,6 @@ type refusals []atomic.Pointer[refusal]
 type refusal struct {
 	LockedError
 	source source
-	until  int64
 }
 
 // mostRefusals are enough for all but the largest trackers, and keep what the collector has to look at small.
@@ -132,10 +131,10 @@ func newRefusals(addresses int) refusals { return make(refusals, min(addresses, 
 // get returns the error for the source in slot i.
 func (r refusals) get(i uint32, s source, until int64, c *clock) *LockedError {
 	cell := &r[int(i)%len(r)]
-	if was := cell.Load(); was != nil && was.source == s && was.until == until {
+	if was := cell.Load(); was != nil && was.source == s && was.Until.Equal(c.at(until)) {
 		return &was.LockedError
 	}
-	now := &refusal{LockedError{s.prefix(), c.at(until)}, s, until}
+	now := &refusal{LockedError{s.prefix(), c.at(until)}, s}
 	cell.Store(now)
 	return &now.LockedError
 }

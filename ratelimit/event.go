@@ -12,11 +12,11 @@ const queuedEvents = 256
 // An Event is something that whoever runs a server may want to know at once.
 type Event struct {
 	Kind     EventKind
+	Observed bool // PrefixFull: nobody is denied
 	Time     time.Time
 	Source   netip.Prefix  // an address or a /64, or for PrefixFull the network; zero if there is none
 	Wait     time.Duration // how long the source is denied
 	Strikes  int           // LockedOut: lock-outs that are not forgiven, this one included
-	Observed bool          // PrefixFull: nobody is denied
 	Accounts int           // LockedOut: how many accounts the failures were against, if accounts are known
 	Account  uint64        // AccountSlowed: a hash of the account, of this tracker only
 }

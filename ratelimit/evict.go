@@ -15,7 +15,7 @@ func (t *table) insert(hash uint64, s source, now int64) (i uint32, ok bool) {
 	e.setSource(s)
 	var room [mostFailures]int64
 	stamps := room[:t.rule.failures]
-	forgivenAt, long := t.sketches[s.family()].recall(hash, stamps, max(now, t.last))
+	forgivenAt, long := t.sketches[s.family()].recall(hash, stamps, max(now, t.last), t.rule.longBuckets.at(now))
 	t.setStamps(i, stamps)
 	t.setStrikes(e, forgivenAt, now)
 	if t.rule.long > 0 {

@@ -98,7 +98,7 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	if ok {
 		copy(stamps, tb.stampsOf(i, new([nearCharges]int64)))
 	} else {
-		tb.sketches[s.family()].recall(hash, stamps, now)
+		tb.sketches[s.family()].recall(hash, stamps, now, tb.rule.longBuckets.at(now))
 	}
 	for j, stamp := range stamps {
 		kind := Inherited

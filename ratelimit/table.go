@@ -129,7 +129,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 		}
 	}
 	for f := range families {
-		s.sketches[f] = newSketch(c.Failures, c.MaxAddresses)
+		s.sketches[f] = newSketch(c)
 		tiers := s.rule.tiers[f]
 		slices.SortFunc(tiers, func(a, b tier) int { return cmp.Compare(a.bits, b.bits) })
 		if s.widest[f] = (tier{key: newKey()}); len(tiers) > 0 {
