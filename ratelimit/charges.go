@@ -176,13 +176,14 @@ func (t *table) push(i uint32, l *login, now int64) {
 
 // pushAge makes the first charge the second, so much older than the one that comes, and all others older by that.
 func (e *entry) pushAge(by uint64) {
-	for j := len(e.older) - 1; j > 0; j-- {
-		e.setAge(j, min(e.age(j-1)+by, never))
-	}
+	second, third, fourth := e.age(0)+by, e.age(1)+by, e.age(2)+by
 	if e.newest == 0 {
 		by = never
 	}
 	e.setAge(0, min(by, never))
+	e.setAge(1, min(second, never))
+	e.setAge(2, min(third, never))
+	e.setAge(3, min(fourth, never))
 }
 
 // repeats reports whether charge j of entry i is a failure with the same account and

@@ -5,15 +5,9 @@ import "math/bits"
 // An index finds entries by the hash of their source: a cell has the first of a chain of entries, + 1.
 type index []uint32
 
-// newIndex returns an index for so many entries: with a cell or two for each, or twice as many where they are too many for the processor's
-// cache, so that hardly any chain has another in it before the one that is looked for, which would be one more line to come from memory.
-func newIndex(entries int) index {
-	n := 1 << bits.Len(uint(entries))
-	if entries > 256 {
-		n *= 2
-	}
-	return make(index, n)
-}
+// newIndex returns an index for so many entries: with two to four cells for each, so that hardly any chain has another in
+// it before the one that is looked for, which would be one more line to come from memory.
+func newIndex(entries int) index { return make(index, 2<<bits.Len(uint(entries))) }
 
 func (x index) at(hash uint64) *uint32 { return &x[hash&uint64(len(x)-1)] }
 

@@ -101,8 +101,9 @@ func (t *table) roomy(l *login) bool {
 	for n := range tiers {
 		p := &tiers[n]
 		network := p.network(n, l)
-		a, b := &t.networks[p.at(network, 0)], &t.networks[p.at(network, 1)]
-		roomy = roomy && (p.observe || int(min(a.total, b.total)) < p.limit)
+		a, b := t.networks[p.at(network, 0)].total, t.networks[p.at(network, 1)].total
+		has := int(min(a, b)) < p.limit
+		roomy = roomy && (has || p.observe)
 	}
 	return roomy
 }

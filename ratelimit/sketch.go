@@ -55,7 +55,7 @@ const sketchRows = 2
 const mostCells = 1 << 17
 
 // newSketch returns a sketch with eight cells in a row for five addresses in the table. A flood of five strangers for each
-// address, from few networks and at once in every window, then denies less than one newcomer in a hundred.
+// address, from few networks and at once in every window, then denies one newcomer in two hundred.
 func newSketch(c Config) *sketch {
 	s := &sketch{
 		failures: c.Failures, long: c.LongFailures,

@@ -269,7 +269,7 @@ func (t *table) confirmAt(i uint32, j int) bool {
 	}
 	t.setOpen(i, t.openOf(i)&^(1<<j))
 	t.counts.failed++
-	t.raiseAlarm(t.stamp(i, j))
+	t.raiseAlarm(newest)
 	return true
 }
 
