@@ -325,7 +325,7 @@ func (k *known) settle(l *login, id int64, how outcome) bool {
 // tells which accounts there are.
 //
 // An address or device that has logged in to the account before is not denied for what
-// others do: it has a budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, for attempts
+// others do: it has a budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, and up to a third of that more, for attempts
 // that are denied to others, even where its address is locked. So at the account, and at no other that it has not logged in to,
 // it has twice as many failures as a stranger at the most, and an address from which a device of the account is used three times as many.
 //

@@ -35,14 +35,14 @@ type Config struct {
 	LongFailures int
 
 	// LongWindow is the time in which LongFailures are counted, exact to a fifteenth on
-	// the strict side. Zero means a day, or Window if that is longer. It must not be less than Window.
+	// the strict side, and for a source that the table had to forget to a third. Zero means a day, or Window if that is longer. It must not be less than Window.
 	LongWindow time.Duration
 
 	// Prefixes limit the charges of whole networks in a Window. Nil means
 	// [DefaultPrefixes]; a slice that is empty and not nil means none.
 	Prefixes []PrefixLimit
 
-	// AccountFailures is how many charges an account may have in a Window until strangers are
+	// AccountFailures is how many charges an account may have in a Window, exact to a third of it on the strict side, until strangers are
 	// slowed down: see [Tracker.BeginLogin]. Zero means 10, and a negative number no
 	// limit. It must be at most 255.
 	AccountFailures int

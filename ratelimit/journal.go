@@ -43,7 +43,9 @@ type JournalConfig struct {
 // tracker, and writes to it from then on. A tracker has one journal at the most, and a file one tracker.
 //
 // A last record that was not written to its end is left out. The time since it
-// was written is told by the wall clock; one that was set back makes no lock-out shorter.
+// was written is told by the wall clock; one that was set back makes no lock-out shorter. One that was set forward
+// while no process ran cannot be told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the clock of a server
+// can do worse.
 func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
 	data, err := os.ReadFile(name)
 	if err != nil && !os.IsNotExist(err) {

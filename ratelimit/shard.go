@@ -4,14 +4,19 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"sync"
+	"unsafe"
 )
 
 // A shard is a table and its lock.
 type shard struct {
 	mu sync.Mutex // guards the table; of two shards none is held by who takes the other
 	table
-	_ [128]byte // the processor takes lines in pairs
+	_ [shardSize - unsafe.Sizeof(sync.Mutex{}) - unsafe.Sizeof(table{})]byte
 }
+
+// shardSize is what a shard takes, so that each begins with a line of the processor's cache, or eight bytes after, for the allocator may have a
+// header before the first.
+const shardSize = 384
 
 const (
 	mostShards = 64

@@ -61,16 +61,16 @@ func (t *Tracker) Stats() Stats {
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
-		c := sh.counts
+		c, often := sh.counts, sh.often
 		sh.mu.Unlock()
-		s.Begun += c.begun
+		s.Begun += often.begun
 		s.Succeeded += c.succeeded
-		s.Failed += c.failed
+		s.Failed += often.failed
 		s.Cancelled += c.cancelled
 		s.Lockouts += c.lockouts
-		s.DeniedLocked += c.deniedLocked
+		s.DeniedLocked += often.deniedLocked
 		s.DeniedBusy += c.deniedBusy
-		s.DeniedSaturated += c.deniedSketch
+		s.DeniedSaturated += often.deniedSketch
 		s.DeniedLong += c.deniedLong
 		s.DeniedPrefix += c.deniedPrefix
 		s.DeniedAccount += c.deniedAccount

@@ -16,17 +16,19 @@ import (
 // of one of three kinds: open, until somebody says how the attempt went; a failure; or
 // inherited from the sketch, when the source was not in the table and may have been before.
 type table struct {
-	// These are in one line of the processor's cache with the lock of a shard: most attempts need no more of a table than that and the next.
+	// All that most attempts write is in one line of the processor's cache with the lock of a shard. What they read besides is in the next,
+	// which all processors can have at a time.
 	last    int64  // the last charge: each of the table is at a time of its own, which names it
 	alarmed uint32 // failures that the alarm has not been told of
 	window  uint32 // in which they were
 	*shared
-	index index
+	often often
 
+	index    index
 	networks []histogram // the cells of all tiers: see tier
-	counts   counts
-	unsaved  bool // changed has something
+	unsaved  bool        // changed has something
 
+	counts counts
 	levels [families][]list // by suspicion; in each the one placed last is first
 	marked bool             // there are marks that are not zero
 	most   int              // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
@@ -68,31 +70,35 @@ type rule struct {
 	tiers                       [families][]tier // the widest first
 }
 
+// Often is what a flood counts, and counts the rest.
+type often struct {
+	begun, failed, deniedLocked, deniedSketch uint64
+}
+
 type counts struct {
-	begun, failed, deniedLocked, deniedSketch, succeeded uint64 // what most attempts count
-	cancelled, lockouts, deniedBusy                      uint64
-	deniedLong, deniedPrefix, observed                   uint64
-	deniedAccount, known, repeated                       uint64
-	proxyFailures                                        uint64
-	evicted, evictedLive, evictedLocked                  uint64
-	swept                                                uint64
+	succeeded, cancelled, lockouts, deniedBusy uint64
+	deniedLong, deniedPrefix, observed         uint64
+	deniedAccount, known, repeated             uint64
+	proxyFailures                              uint64
+	evicted, evictedLive, evictedLocked        uint64
+	swept                                      uint64
 }
 
 // denied counts an attempt that was refused.
-func (c *counts) denied(kind verdictKind) {
+func (t *table) denied(kind verdictKind) {
 	switch kind {
 	case locked:
-		c.deniedLocked++
+		t.often.deniedLocked++
 	case busy:
-		c.deniedBusy++
+		t.counts.deniedBusy++
 	case saturated:
-		c.deniedSketch++
+		t.often.deniedSketch++
 	case exhausted:
-		c.deniedLong++
+		t.counts.deniedLong++
 	case crowded:
-		c.deniedPrefix++
+		t.counts.deniedPrefix++
 	case slowed:
-		c.deniedAccount++
+		t.counts.deniedAccount++
 	}
 }
 
@@ -166,11 +172,11 @@ func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uin
 	now = t.roundUp(max(now, t.last+1)) // the name of the charge; no other of the table has it
 	if v.kind != allowed {
 		if id, ok := t.accounts.chargeKnown(l, now); ok {
-			t.counts.begun++
+			t.often.begun++
 			t.counts.known++
 			return -id, 0, verdict{}
 		}
-		t.counts.denied(v.kind)
+		t.denied(v.kind)
 		return 0, 0, v
 	}
 	if !ok {
@@ -179,7 +185,7 @@ func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uin
 		}
 	}
 	t.last = now
-	t.counts.begun++
+	t.often.begun++
 	t.push(i, l, now)
 	t.chargeLong(i, now)
 	t.chargePrefixes(l, now)
@@ -268,7 +274,7 @@ func (t *table) confirmAt(i uint32, j int) bool {
 		}
 	}
 	t.setOpen(i, t.openOf(i)&^(1<<j))
-	t.counts.failed++
+	t.often.failed++
 	t.raiseAlarm(newest)
 	return true
 }
@@ -286,7 +292,7 @@ func (t *table) settle(l *login, id int64, how outcome, now int64) {
 	t.setOpen(i, t.openOf(i)&^(1<<j))
 	switch how {
 	case failed:
-		t.counts.failed++
+		t.often.failed++
 		if t.repeats(i, j, now) {
 			t.counts.repeated++
 			t.refund(i, j, l)
@@ -320,7 +326,7 @@ func (t *table) settleKnown(l *login, id int64, how outcome, now int64) {
 	}
 	switch how {
 	case failed:
-		t.counts.failed++
+		t.often.failed++
 		t.raiseAlarm(now)
 	case succeeded:
 		t.counts.succeeded++

@@ -215,6 +215,12 @@ func TestSources(t *testing.T) {
 		"6to4":                    {"192.0.2.1", "2002:c000:0201::77", true},
 		"nat64":                   {"192.0.2.1", "64:ff9b::192.0.2.1", true},
 		"two-of-nat64":            {"64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false},
+		"local-nat64-of-96-bits":  {"192.0.2.1", "64:ff9b:1:abcd::192.0.2.1", true},
+		"local-nat64-of-64-bits":  {"192.0.2.33", "64:ff9b:1:3c4:c0:2:2100::", true},
+		"local-nat64-of-56-bits":  {"192.0.2.33", "64:ff9b:1:3c0:0:221::", true},
+		"local-nat64-of-48-bits":  {"192.0.2.33", "64:ff9b:1:c000:2:2100::", true},
+		"two-of-local-nat64":      {"64:ff9b:1::192.0.2.1", "64:ff9b:1::192.0.2.2", false},
+		"not-of-rfc-6052":         {"64:ff9b:1::100:0:c000:201", "192.0.2.1", false},
 		"teredo":                  {"192.0.2.1", "2001:0:4136:e378:8000:63bf:3fff:fdfe", true},
 		"v4-bits-are-not-v6-bits": {"0.0.0.1", "0:0:0:1::", false},
 	} {

@@ -1,0 +1,66 @@
+package ratelimit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The charges of an entry are those of a list of times, whichever are pushed, refunded or too old: by default to the nanosecond, and where ages are
+// rounded, no charge is earlier than it was made, or later by more than the unit.
+func TestEntriesKeepTheTimesOfCharges(t *testing.T) {
+	for _, window := range []time.Duration{200 * time.Microsecond, 15 * time.Minute, 18 * time.Minute, 24 * time.Hour, longest} {
+		for _, failures := range []int{1, 4, 5, 6, 64} {
+			t.Run(fmt.Sprint(window, "/", failures), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(uint64(window), uint64(failures)))
+				tracker := newTracker(Config{Window: window, MaxLockout: longest, LongWindow: max(window, 24*time.Hour), Failures: failures, MaxAddresses: 4}.withDefaults(), 1)
+				sh := &tracker.shards[0]
+				i, ok := sh.insert(sh.hash(source4(1)), source4(1), 1)
+				require.True(t, ok)
+				unit := int64(1) << sh.rule.unit
+				require.LessOrEqual(t, unit, max(1, int64(window)>>38))
+				want := make([]int64, failures)
+				now := int64(1)
+				for n := 0; n < 2000 && now < 1<<61; n++ {
+					var near [nearCharges]int64
+					if got := sh.stampsOf(i, &near); r.IntN(4) == 0 {
+						j := r.IntN(failures)
+						copy(got[j:], got[j+1:])
+						got[failures-1] = 0
+						sh.setStamps(i, got)
+						copy(want[j:], want[j+1:])
+						want[failures-1] = 0
+					} else {
+						now = sh.roundUp(now + 1 + r.Int64N(1+int64(window)>>r.IntN(30)))
+						sh.push(i, &login{}, now)
+						copy(want[1:], want)
+						want[0] = now
+					}
+					for j, at := range sh.stampsOf(i, &near) {
+						require.Equal(t, at, sh.stamp(i, j))
+						if at == 0 {
+							require.LessOrEqual(t, want[j], max(0, now-int64(window)), "only what is too old to count is forgotten")
+							continue
+						}
+						require.Equal(t, want[j], at)
+					}
+				}
+			})
+		}
+	}
+}
+
+// No slot is taken for that of a source that it does not have.
+func TestAnEntryHoldsItsSource(t *testing.T) {
+	tracker := newTracker(Config{MaxAddresses: 4}.withDefaults(), 1)
+	sh := &tracker.shards[0]
+	i, _ := sh.insert(sh.hash(source4(1)), source4(1), 1)
+	require.True(t, sh.holds(i, source4(1)))
+	require.False(t, sh.holds(i, source4(2)))
+	sh.remove(i)
+	require.False(t, sh.holds(i, source4(1)))
+	require.False(t, sh.holds(i, 0), "nobody has a free slot, though ::/64 is written as it is")
+}
