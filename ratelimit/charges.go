@@ -174,12 +174,10 @@ func (t *table) push(i uint32, l *login, now int64) {
 	marks[0] = l.mark()
 }
 
-// pushAge makes the first charge the second, so much older than the one that comes, and all others older by that.
+// pushAge makes the first charge the second, so much older than the one that comes, and all others older by that. If there was no first, the second
+// is of the time zero, which is never.
 func (e *entry) pushAge(by uint64) {
 	second, third, fourth := e.age(0)+by, e.age(1)+by, e.age(2)+by
-	if e.newest == 0 {
-		by = never
-	}
 	e.setAge(0, min(by, never))
 	e.setAge(1, min(second, never))
 	e.setAge(2, min(third, never))

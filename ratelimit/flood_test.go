@@ -120,7 +120,8 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 	for _, attack := range []string{"random", "drip-and-flush", "lock-and-flush"} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("%s/seed=%d", attack, seed), func(t *testing.T) {
-				tb := clockwork{newTracker(Config{MaxAddresses: 20 + int(seed)*30}.withDefaults(), 1<<seed)}
+				window := [...]time.Duration{15 * time.Minute, 15 * time.Minute, 24 * time.Hour, 200 * time.Microsecond}[seed]
+				tb := clockwork{newTracker(Config{MaxAddresses: 20 + int(seed)*30, Window: window, LongWindow: max(window, 24*time.Hour)}.withDefaults(), 1<<seed)}
 				r := rand.New(rand.NewPCG(seed, 1))
 				made := reference{}
 				type open struct {
@@ -129,7 +130,7 @@ func TestNoFloodBuysASixthFailure(t *testing.T) {
 				}
 				var pending []open
 				now := int64(1)
-				step := int64(15*time.Minute) / 4000
+				step := int64(window) / 4000
 				for n := range 40_000 {
 					now += r.Int64N(2 * step)
 					s := newSource(uint64(r.IntN(2000)), family(r.IntN(2)))

@@ -33,7 +33,7 @@ import (
 // denied until the next. So each time a source gets itself evicted may give it that
 // many failures more in the long window, and none in the short.
 //
-// Charges are kept by their ticks, rounded up; a tick is a quarter of a second, or if the window is longer than four hours a part in 32,768 or less
+// Charges are kept by their ticks, rounded up; a tick is a quarter of a second, or if the window is longer than two hours a part in 16,384 or less
 // of it. Who recalls one that is later than now takes now, which is no earlier than any charge was; and one that is a window
 // older than the newest of its cell can count no more, and is left out. So nothing above changes, and a source that was evicted is denied for a tick more.
 //
