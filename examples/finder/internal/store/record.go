@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/scratch"
 )
 
 // A record is a submission as the tables have it.
@@ -34,6 +35,11 @@ func encode(sub Submission) (*record, error) {
 		return nil, err
 	}
 	r := &record{id: sub.ID, created: sub.Created.UnixMilli(), answers: string(answers), ministries: string(ministries)}
+	n := len(sub.Ministries)
+	for _, q := range catalog.Questions() {
+		n += len(sub.Answers.List(q.Name))
+	}
+	r.choices = make([][2]string, 0, n)
 	for _, q := range catalog.Questions() {
 		for _, value := range sub.Answers.List(q.Name) {
 			r.choices = append(r.choices, [2]string{q.Name, value})
@@ -132,11 +138,11 @@ func (w *writing) upsert(ctx context.Context, tx *sql.Tx, records []*record) (wr
 		rows[i] = submissionRow{r.id, r.created, r.answers, r.ministries}
 		byID[r.id] = r
 	}
-	argument, err := json.Marshal(rows)
+	argument, err := rowsOf(rows)
 	if err != nil {
 		return nil, nil, err
 	}
-	changed, err := tx.QueryContext(ctx, w.submissions, string(argument))
+	changed, err := tx.QueryContext(ctx, w.submissions, argument)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,19 +163,33 @@ func (w *writing) upsert(ctx context.Context, tx *sql.Tx, records []*record) (wr
 
 // choose writes the choices of the records, whose submissions are there.
 func (w *writing) choose(ctx context.Context, tx *sql.Tx, records []*record) error {
-	var rows []choiceRow
+	n := 0
+	for _, r := range records {
+		n += len(r.choices)
+	}
+	if n == 0 {
+		return nil
+	}
+	rows := make([]choiceRow, 0, n)
 	for _, r := range records {
 		for _, c := range r.choices {
 			rows = append(rows, choiceRow{r.id, c[0], c[1]})
 		}
 	}
-	if len(rows) == 0 {
-		return nil
-	}
-	argument, err := json.Marshal(rows)
+	argument, err := rowsOf(rows)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, w.choices, string(argument))
+	_, err = tx.ExecContext(ctx, w.choices, argument)
 	return err
+}
+
+// rowsOf returns rows as a writing takes them.
+func rowsOf(rows any) (string, error) {
+	b := scratch.Get()
+	defer scratch.Put(b)
+	if err := json.NewEncoder(b).Encode(rows); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
