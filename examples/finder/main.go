@@ -67,6 +67,9 @@ func run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := pretouch(); err != nil {
+		log.Debug("the program is not resident as a whole", "error", err) // it works without
+	}
 	db, err := openStore(ctx, conf, out, log)
 	if err != nil {
 		return err
