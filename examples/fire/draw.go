@@ -41,7 +41,7 @@ func (r *report) chart() (chart.Lines, error) {
 	after := func(t time.Time) time.Duration { return t.Sub(from).Round(time.Second) }
 	c := chart.Lines{
 		Title: "The finder under fire: its memory in MB",
-		Note:  fmt.Sprintf("%d clients at full speed. The database is killed after %v, and is back after %v.", r.plan.clients, after(r.fault.from), after(r.restored)),
+		Note:  fmt.Sprintf("%d clients. The database is killed after %v and back after %v. Between the dashed lines: the slope, with 95 %% confidence.", r.plan.clients, after(r.fault.from), after(r.restored)),
 	}
 	for i := range drawPoints {
 		label := ""
@@ -67,7 +67,7 @@ func (r *report) chart() (chart.Lines, error) {
 	}
 	if line, ok := trend.Through(r.warm(resident)); ok {
 		point := func(t time.Time) int { return min(max(int(t.Sub(from)/step), 0), drawPoints-1) }
-		c.Spans = []chart.Span{{From: point(r.load.from), To: point(r.load.to), Label: slope(line)}}
+		c.Spans = []chart.Span{{From: point(r.load.from), To: point(r.load.to), Label: fmt.Sprintf("%+.2f MB a minute (%+.2f to %+.2f)", line.PerHour/60, line.Low/60, line.High/60)}}
 	}
 	return c, nil
 }

@@ -120,7 +120,7 @@ func TestOnlyWarmMemoryIsJudged(t *testing.T) {
 	c, err := r.chart()
 	require.NoError(t, err)
 	require.Len(t, c.Spans, 1)
-	require.Contains(t, c.Spans[0].Label, "slope ")
+	require.Regexp(t, `^[+-]0\.\d\d MB a minute \(-0\.\d\d to \+0\.\d\d\)$`, c.Spans[0].Label)
 	require.InDelta(t, 60, float64(c.Spans[0].From)/drawPoints*190, 3, "seconds")
 	require.InDelta(t, 180, float64(c.Spans[0].To)/drawPoints*190, 3, "seconds")
 
