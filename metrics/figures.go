@@ -164,11 +164,12 @@ func validName(name string) bool {
 // readSources returns the figures of the application by name, counting panics in
 // panics. No lock may be held.
 func readSources(sources []source, panics *atomic.Uint64) (values []Value) {
-	for _, s := range sources {
-		read := s.declared
-		guard(panics, func() { read = s.read() })
-		values = append(values, read...)
+	read := make([][]Value, len(sources))
+	for i, s := range sources {
+		read[i] = s.declared
+		guard(panics, func() { read[i] = s.read() })
 	}
+	values = slices.Concat(read...)
 	for i := range values {
 		v := &values[i]
 		v.Known = v.Known && !math.IsNaN(v.Value) && !math.IsInf(v.Value, 0) && (!v.Counter || v.Value >= 0)

@@ -59,7 +59,7 @@ func Register[S any](r *Recorder, name string, stats func() S) error {
 		if rows {
 			return p.readRows(v)
 		}
-		return p.appendRow(nil, v, nil)
+		return p.appendRow(make([]Value, 0, len(p.columns)), v, nil)
 	}})
 }
 
@@ -169,7 +169,9 @@ func (p *plan) appendRow(values []Value, row reflect.Value, labels []Label) []Va
 // readRows reads a slice of structs. Two of one name are told apart by a number.
 func (p *plan) readRows(rows reflect.Value) (values []Value) {
 	seen := make(map[string]int)
-	for i := range min(rows.Len(), maxRows) {
+	n := min(rows.Len(), maxRows)
+	values = make([]Value, 0, n*len(p.columns))
+	for i := range n {
 		name := fmt.Sprint(i)
 		if p.label >= 0 {
 			name, _ = clip(rows.Index(i).Field(p.label).String(), defaultMaxLabelBytes)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/url"
@@ -118,7 +119,11 @@ func TestSweepAndHeapProfile(t *testing.T) {
 	response, body = v.get("/admin/profiles/" + name)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.Contains(t, response.Header.Get("Content-Disposition"), name)
-	require.Equal(t, "\x1f\x8b", body[:2], "gzip")
+	unzipped, err := gzip.NewReader(strings.NewReader(body))
+	require.NoError(t, err)
+	profile, err := io.ReadAll(unzipped)
+	require.NoError(t, err)
+	require.Contains(t, string(profile), "\x60\x80\x80\x04", "the period, field 12 of the format: 65,536 bytes")
 	for _, name := range []string{"none", "..%2Ffinder.db", "heap-unfinished"} {
 		response, _ = v.get("/admin/profiles/" + name)
 		require.Equal(t, http.StatusNotFound, response.StatusCode, name)

@@ -75,19 +75,61 @@ func TestOnlyTheFaultExcusesA5xx(t *testing.T) {
 	require.Contains(t, judgeTroubles(at(11, 503, false), fault)[0], "POST /api/submit: status 503 after 500ms: a b")
 }
 
+// Two minutes of the noise that a collector makes: what leaks a MB a minute is found in it, and what is flat is not taken for that.
 func TestMemoryThatRisesIsFound(t *testing.T) {
 	series := func(perMinute float64) (list []trend.Point) {
-		for i := range 360 {
+		for i := range 480 {
 			minutes := float64(i) / 240 // four a second
-			list = append(list, trend.Point{At: noon.Add(time.Duration(i) * 250 * time.Millisecond), Value: 60 + float64(i%7) + perMinute*minutes})
+			list = append(list, trend.Point{At: noon.Add(time.Duration(i) * 250 * time.Millisecond), Value: 40 + float64(i%7)/3 + perMinute*minutes})
 		}
 		return list
 	}
-	require.Empty(t, judgeMemory(series(0), 4))
-	require.Empty(t, judgeMemory(series(1), 4), "a MB and a half in all")
-	require.Empty(t, judgeMemory(series(-20), 4))
-	require.Len(t, judgeMemory(series(5), 4), 1)
-	require.Contains(t, judgeMemory(series(0)[:5], 4)[0], "5 times only")
+	require.Empty(t, judgeMemory(series(0)))
+	require.Empty(t, judgeMemory(series(-20)), "what falls is no leak")
+	require.Len(t, judgeMemory(series(1)), 1)
+	require.Contains(t, judgeMemory(series(1))[0], "it rises: slope +1.00 MB a minute, with 95 % confidence +0.9")
+	require.Contains(t, judgeMemory(series(0)[:5])[0], "5 times only")
+}
+
+// The memory is watched from the end of the warm-up to the end of the load; if that is too short, it is not judged, and the report says so.
+func TestOnlyWarmMemoryIsJudged(t *testing.T) {
+	seen := func(load time.Duration) *report {
+		r := &report{plan: plan{clients: 16, warmUp: time.Minute, load: load}, storm: newStorm(), back: true, said: "Stopped.", restored: noon.Add(load + 8*time.Second)}
+		r.load = span{noon, noon.Add(load)}
+		r.fault = span{r.load.to, r.restored}
+		for at := -r.plan.warmUp; at < load+10*time.Second; at += time.Second / 4 {
+			memory := min(40, 40+at.Seconds()/6) // 30 to 40 MB while it warms up
+			if at > load {
+				memory = 60
+			}
+			f := figures{at: noon.Add(at), values: map[string]float64{resident: 1e6 * (memory + float64(len(r.samples)%2)), live: 6e6, goroutines: 12}}
+			for _, b := range bounds {
+				f.values[b.figure], f.values[b.bound] = 1, 2
+			}
+			r.samples = append(r.samples, f)
+		}
+		r.before, r.after = r.samples[0], r.samples[0]
+		r.judge()
+		return r
+	}
+	r, out := seen(2*time.Minute), strings.Builder{}
+	r.print(&out)
+	require.Empty(t, r.wrong(), out.String())
+	require.Contains(t, out.String(), "kept     the resident memory is flat")
+	require.Contains(t, out.String(), "resident memory when warm, for 2m0s: 40.0 to 41.0 MB, slope ")
+	c, err := r.chart()
+	require.NoError(t, err)
+	require.Len(t, c.Spans, 1)
+	require.Regexp(t, `^[+-]0\.\d\d MB a minute \(-0\.\d\d to \+0\.\d\d\)$`, c.Spans[0].Label)
+	require.InDelta(t, 60, float64(c.Spans[0].From)/drawPoints*190, 3, "seconds")
+	require.InDelta(t, 180, float64(c.Spans[0].To)/drawPoints*190, 3, "seconds")
+
+	r, out = seen(30*time.Second), strings.Builder{}
+	r.print(&out)
+	require.Contains(t, out.String(), "unknown  whether the resident memory is flat: it must be watched for 1m0s")
+	require.NotContains(t, out.String(), "kept     the resident memory")
+	_, err = new(report).chart()
+	require.Error(t, err)
 }
 
 func TestBoundsGoroutinesAndTheEndAreLookedAt(t *testing.T) {
@@ -114,7 +156,8 @@ func TestBoundsGoroutinesAndTheEndAreLookedAt(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	for _, test := range [][]string{
-		{"-duration is 1s, want 10s to 1h", "-duration", "1s"}, {"-clients is 0, want 1 to 1000", "-clients", "0"}, {"not defined", "-wrong"},
+		{"-duration is 1s, want 10s to 1h", "-duration", "1s"}, {"-clients is 0, want 1 to 1000", "-clients", "0"},
+		{"-warm-up is -1s, want 0s to 1h", "-warm-up", "-1s"}, {"not defined", "-wrong"},
 	} {
 		require.ErrorContains(t, run(t.Context(), test[1:], io.Discard, io.Discard), test[0])
 	}

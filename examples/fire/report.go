@@ -16,10 +16,10 @@ import (
 // A report is what was seen, and how it compares to what was promised.
 type report struct {
 	plan plan
-	seen [kinds]tally // of the load before the fault
+	seen [kinds]tally // from the beginning of the warm-up to the fault
 	took time.Duration
 
-	load, fault   span
+	load, fault   span      // of the first: when all is warm
 	restored      time.Time // when the database answered again
 	back          bool      // the finder noticed it in time
 	before, after figures   // without load
@@ -55,21 +55,23 @@ func (r *report) judge() {
 	} else {
 		add("the finder notices that the database is back, and writes what waited", fmt.Sprintf("not within %v", backLimit))
 	}
-	add("the resident memory does not rise after the warm-up", judgeMemory(r.memory(), r.plan.grown)...)
+	if r.plan.load >= leastWatch {
+		add("the resident memory is flat after the warm-up: zero is in the interval of its slope", judgeMemory(r.warm(resident))...)
+	}
 	add("no container passes its bound", judgeBounds(r.samples)...)
 	add("goroutines are back to their number at the start", judgeGoroutines(r.before, r.after)...)
 	add("SIGTERM under load ends with status 0", judgeEnd(r.endError, r.said)...)
 	add("nothing panics", r.panics...)
 }
 
-// memory returns the resident memory in MB from the end of the warm-up to the fault.
-func (r *report) memory() []trend.Point { return r.warm(resident) }
+// leastWatch is for how long the memory must be watched to say that it is flat.
+const leastWatch = time.Minute
 
-// warm returns a figure of bytes in MB, for that time.
+// warm returns a figure of bytes in MB, from the end of the warm-up to the end of the load.
 func (r *report) warm(name string) []trend.Point {
 	var list []trend.Point
 	for _, p := range points(r.samples, name, 1e6) {
-		if p.At.After(r.load.from.Add(r.plan.warmUp)) && p.At.Before(r.load.to) {
+		if p.At.After(r.load.from) && p.At.Before(r.load.to) {
 			list = append(list, p)
 		}
 	}
@@ -88,15 +90,20 @@ func judgeTroubles(troubles []trouble, fault span) (wrong []string) {
 	return wrong
 }
 
-func judgeMemory(memory []trend.Point, most float64) []string {
+func judgeMemory(memory []trend.Point) []string {
 	line, ok := trend.Through(memory)
-	if !ok {
+	switch {
+	case !ok:
 		return []string{fmt.Sprintf("it was looked at %d times only", len(memory))}
-	}
-	if line.Rises() && line.Grown() > most {
-		return []string{fmt.Sprintf("it has grown by %.1f MB", line.Grown())}
+	case line.Rises():
+		return []string{"it rises: " + slope(line)}
 	}
 	return nil
+}
+
+// slope says how steep a line is, per minute.
+func slope(l trend.Line) string {
+	return fmt.Sprintf("slope %+.2f MB a minute, with 95 %% confidence %+.2f to %+.2f", l.PerHour/60, l.Low/60, l.High/60)
 }
 
 func judgeBounds(samples []figures) (wrong []string) {
@@ -147,8 +154,8 @@ func (r *report) print(out io.Writer) {
 	for _, t := range r.seen {
 		total += len(t.times)
 	}
-	fmt.Fprintf(out, "\n%d clients at full speed for %v, %d cores, GOMEMLIMIT=%s, PostgreSQL: %s requests, %.0f a second\n\n",
-		r.plan.clients, r.took.Round(time.Second), runtime.NumCPU(), r.plan.limit, humanize.Comma(int64(total)), float64(total)/r.took.Seconds())
+	fmt.Fprintf(out, "\n%d clients at full speed for %v, %v of it to warm up, %d cores, GOMEMLIMIT=%s, PostgreSQL: %s requests, %.0f a second\n\n",
+		r.plan.clients, r.took.Round(time.Second), r.plan.warmUp.Round(time.Second), runtime.NumCPU(), r.plan.limit, humanize.Comma(int64(total)), float64(total)/r.took.Seconds())
 	fmt.Fprintf(out, "| %-24s | %9s | %8s | %8s | %8s | %9s |\n", "", "answers", "a second", "half in", "99 % in", "all in")
 	fmt.Fprintf(out, "| %s | %s: | %s: | %s: | %s: | %s: |\n", strings.Repeat("-", 24), strings.Repeat("-", 8), strings.Repeat("-", 7), strings.Repeat("-", 7), strings.Repeat("-", 7), strings.Repeat("-", 8))
 	for k, t := range r.seen {
@@ -160,6 +167,9 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintln(out, line)
 	}
 	fmt.Fprintln(out)
+	if r.plan.load < leastWatch {
+		fmt.Fprintf(out, "unknown  whether the resident memory is flat: it must be watched for %v\n", leastWatch)
+	}
 	for _, c := range r.checks {
 		if len(c.wrong) == 0 {
 			fmt.Fprintln(out, "kept    ", c.promise)
@@ -186,8 +196,8 @@ func (r *report) findings() (lines []string) {
 			low, high = min(low, p.Value), max(high, p.Value)
 		}
 		peak, _ := most(r.samples, of.name)
-		say("%s after %v of warm-up: %.1f to %.1f MB, slope %+.2f ± %.2f MB a minute; %.1f MB at most, the fault included",
-			of.what, r.plan.warmUp.Round(time.Second), low, high, line.PerHour/60, line.Error/60, peak/1e6)
+		say("%s when warm, for %v: %.1f to %.1f MB, %s; %.1f MB at most, the fault included",
+			of.what, r.plan.load.Round(time.Second), low, high, slope(line), peak/1e6)
 	}
 	for _, b := range bounds {
 		n, _ := most(r.samples, b.figure)

@@ -60,14 +60,18 @@ func (p plan) fire(ctx context.Context, progress io.Writer) (*report, error) {
 		watched <- own.watch(watching, p.sample)
 	}()
 
-	r.load.from = time.Now()
 	b := s.start(ctx, service.base, p.clients)
-	for left := p.load; left > 0; left -= 10 * time.Second {
-		say("%v of full speed to go, %d requests so far", left.Round(time.Second), s.requests.Load())
-		pause(ctx, min(left, 10*time.Second))
+	goOn := func(what string, d time.Duration) {
+		for left := d; left > 0; left -= 10 * time.Second {
+			say("%v of %s to go, %d requests so far", left.Round(time.Second), what, s.requests.Load())
+			pause(ctx, min(left, 10*time.Second))
+		}
 	}
-	r.seen, r.took = b.stop()
+	goOn("warming up at full speed", p.warmUp)
+	r.load.from = time.Now()
+	goOn("full speed", p.load)
 	r.load.to = time.Now()
+	r.seen, r.took = b.stop()
 
 	b = s.start(ctx, service.base, p.clients)
 	say("killing the database")

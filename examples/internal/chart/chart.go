@@ -102,6 +102,13 @@ type Lines struct {
 	Title, Note string
 	Points      []string // the labels of the points
 	Lines       []Line
+	Spans       []Span
+}
+
+// A Span is a part of the points of which something is to be said: it stands between two dashed lines.
+type Span struct {
+	From, To int
+	Label    string
 }
 
 const (
@@ -131,6 +138,12 @@ func (c Lines) WriteTo(w io.Writer) (int64, error) {
 			continue
 		}
 		fmt.Fprintf(&b, `<text class="note" x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(i), plotBottom+20, escape(point))
+	}
+	for _, span := range c.Spans {
+		for _, point := range []int{span.From, span.To} {
+			fmt.Fprintf(&b, `<line class="mark" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, x(point), x(point), plotTop-4, plotBottom)
+		}
+		fmt.Fprintf(&b, `<text class="note" x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", (x(span.From)+x(span.To))/2, plotTop+12, escape(span.Label))
 	}
 	lines := slices.Clone(c.Lines)
 	slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(last(b), last(a)) })

@@ -60,10 +60,12 @@ func TestLinesAreWellFormed(t *testing.T) {
 	_, err := chart.Lines{Title: "hits", Points: []string{"1 %", "5 %"}, Lines: []chart.Line{
 		{Label: "ours", Values: []float64{50, 60}, Ours: true},
 		{Label: "<peer>", Values: []float64{40, 60}},
-	}}.WriteTo(&b)
+	}, Spans: []chart.Span{{From: 0, To: 1, Label: "<both>"}}}.WriteTo(&b)
 	require.NoError(t, err)
 	counts := wellFormed(t, b.String())
 	require.Equal(t, 2, counts["polyline"])
+	require.Equal(t, 6+2, counts["line"], "the grid, and the ends of the span")
+	require.Contains(t, b.String(), `x="310.0" y="70" text-anchor="middle">&lt;both&gt;`)
 	// The lowest value is at the bottom and the highest at the top.
 	require.Contains(t, b.String(), `points="50.0,438.0 570.0,58.0"`)
 }

@@ -7,18 +7,25 @@ import (
 	"time"
 
 	"github.com/ministryfinder/bounded/metrics"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/scratch"
 )
 
 // WriteJSON answers with v, which must be encodable, as indented JSON.
 func WriteJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	plain, body := scratch.Get(), scratch.Get()
+	defer scratch.Put(plain)
+	defer scratch.Put(body)
+	if err := json.NewEncoder(plain).Encode(v); err != nil {
 		panic(err) // a type of this program cannot be encoded
+	}
+	if err := json.Indent(body, plain.Bytes(), "", "  "); err != nil {
+		panic(err) // what was encoded is no JSON
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // whoever went away misses nothing
+	_, _ = w.Write(body.Bytes()) // whoever went away misses nothing
 }
 
 // Units of the answers: those of the environment's sizes, in which 50MB are 50,000,000 bytes.

@@ -78,8 +78,8 @@ func (o *outbox) remove(records []*record) {
 	}
 }
 
-// drainChunk is how many records are written in one transaction.
-const drainChunk = 50
+// drainChunk is how many records are written in one transaction, which takes as many statements for all of them as for one.
+const drainChunk = 100
 
 // enqueue keeps r until Sweep writes it. If writing it has failed, who comes next need not try.
 func (s *Store) enqueue(r *record, failed bool) (queued bool, err error) {
@@ -96,7 +96,7 @@ func (s *Store) enqueue(r *record, failed bool) (queued bool, err error) {
 }
 
 // drain writes what waits, until nothing does, the database fails, or limit has passed. s.sweeping must be held.
-// A record that the database will never take is dropped, so that those behind it get their turn.
+// A record that the database will never take is found by halves and dropped, so that those behind it get their turn.
 func (s *Store) drain(ctx context.Context, limit time.Duration) (written int, err error) {
 	size := drainChunk
 	for began := time.Now(); time.Since(began) < limit; {
@@ -106,17 +106,18 @@ func (s *Store) drain(ctx context.Context, limit time.Duration) (written int, er
 		if len(chunk) == 0 {
 			return written, nil
 		}
-		err := s.try(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error { return insert(ctx, conn, chunk...) })
+		err := s.try(ctx, queryTimeout, func(ctx context.Context, conn *sql.Conn) error { return s.write(ctx, conn, chunk...) })
 		switch {
 		case err == nil:
 			written += len(chunk)
 			s.settle(chunk, true)
+			size = min(2*size, drainChunk)
 		case judge(err) == busy:
 			return written, nil
 		case judge(err) != refused:
 			return written, err
 		case len(chunk) > 1:
-			size = 1 // which of them is it?
+			size = len(chunk) / 2 // in which half is it?
 		default:
 			s.conf.Logger.Error("a submission is lost, the database refuses it", "id", chunk[0].id, "error", err)
 			s.settle(chunk, false)

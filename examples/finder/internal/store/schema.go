@@ -41,7 +41,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	dialect := goose.DialectSQLite3
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(goose.NewGoMigration(3, &goose.GoFunc{RunTx: fillChoices}, nil)),
+		goose.WithGoMigrations(goose.NewGoMigration(3, &goose.GoFunc{RunTx: s.writing().fillChoices}, nil)),
 	}
 	if s.pool != nil {
 		// Whoever comes second waits, and finds nothing left to do.
@@ -63,7 +63,7 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // fillChoices writes the choices of the submissions that were stored before there was a table of choices.
-func fillChoices(ctx context.Context, tx *sql.Tx) error {
+func (w *writing) fillChoices(ctx context.Context, tx *sql.Tx) error {
 	const page = 500
 	for last := ""; ; {
 		rows, err := tx.QueryContext(ctx, selectSubmission+" WHERE id > $1 ORDER BY id LIMIT $2", last, page)
@@ -74,15 +74,15 @@ func fillChoices(ctx context.Context, tx *sql.Tx) error {
 		if err != nil {
 			return err
 		}
-		for _, sub := range subs {
-			r, err := encode(sub)
-			if err != nil {
-				return err
-			}
-			if err := r.insertChoices(ctx, tx); err != nil {
+		records := make([]*record, len(subs))
+		for i, sub := range subs {
+			if records[i], err = encode(sub); err != nil {
 				return err
 			}
 			last = sub.ID
+		}
+		if err := w.choose(ctx, tx, records); err != nil {
+			return err
 		}
 		if len(subs) < page {
 			return nil

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/scratch"
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 )
 
@@ -137,8 +137,9 @@ type view struct {
 
 // render answers with a page. It is made as a whole before the first byte goes out, so that an error is not half a page.
 func (s *Site) render(w http.ResponseWriter, status int, name string, v view) error {
-	var body bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&body, "layout.html", v); err != nil {
+	body := scratch.Get()
+	defer scratch.Put(body)
+	if err := pages[name].ExecuteTemplate(body, "layout.html", v); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -146,7 +147,7 @@ func (s *Site) render(w http.ResponseWriter, status int, name string, v view) er
 		w.Header().Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // whoever went away misses nothing
+	_, _ = w.Write(body.Bytes()) // whoever went away misses nothing
 	return nil
 }
 
