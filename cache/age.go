@@ -6,8 +6,8 @@ type ages struct {
 	ticks [64]instant // when each of the last ticks began, by its number modulo 64
 }
 
-// A victim is the entry that was evicted last, in ticks of the policy.
-type victim struct {
+// A lastVictim is the entry that was evicted last, in ticks of the policy.
+type lastVictim struct {
 	tick uint16 // when it went
 	idle uint16 // for how long it had been in its place
 	any  bool
@@ -18,7 +18,7 @@ func (a *ages) turn(tick uint16, now instant) { a.ticks[tick%64] = now }
 
 // of returns when the last victim went and how old it was, at the given tick. What is older
 // than the ring is as old as the ring.
-func (a *ages) of(v victim, tick uint16) (at, age instant) {
+func (a *ages) of(v lastVictim, tick uint16) (at, age instant) {
 	if !v.any {
 		return 0, 0
 	}

@@ -60,37 +60,32 @@ type shard[K comparable, V any] struct {
 	// mu guards all below, and every change of a slot and of the index but the replacement
 	// of a value.
 	//
-	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: this line
-	// is written when the slab is replaced, the next two and that of the counts by who inserts, the
-	// others seldom.
+	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: the first three lines
+	// are written when the slab is replaced, the next two, from the hand of the ghosts to the second count, by whoever
+	// inserts, the others seldom.
 
 	expiry expiryTree
 	fixed  int64  // bytes of the slab and the columns
 	next   int    // how many slots the next larger slab has; zero: not decided yet
 	price  int64  // what that costs more than fixed
 	made   uint32 // slots that were ever used; those beyond are free
-	_      [4]byte
-
-	mu     sync.Mutex
-	dead   bool   // Clear has put another in the place of this shard
-	free   uint32 // the first of the freed slots, + 1; each knows the next
+	_      [28]byte
 	policy policy
-	held   int64 // the sum of what the slab calls costs, in bytes
-	_      [24]byte
 
-	counts counts
-	victim victim
+	mu      sync.Mutex
+	dead    bool   // Clear has put another in the place of this shard
+	free    uint32 // the first of the freed slots, + 1; each knows the next
+	held    int64  // the sum of what the slab calls costs, in bytes
+	removed removals
 
 	ages   ages
 	burial burial
-	_      [40]byte
+	_      [8]byte
 }
 
-// counts are what a shard's writers count, under its lock.
-type counts struct {
-	sets    uint64
-	removed [reasons]uint64
-}
+// removals are how many entries went, by reason. Each was set once: so the sum of all and the
+// entries that are there is the number of sets.
+type removals [reasons]uint64
 
 // costUnit is the grain in which the bytes outside a slot are noted: the distance
 // of the allocator's smaller size classes.
@@ -161,7 +156,8 @@ func boundOf(configured int64) int64 {
 }
 
 // shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and so
-// few that each has a thousand entries to choose a victim from, or where many write, a few hundred.
+// few that each has a thousand entries to choose a victim from, or where many write, a few hundred. Of very
+// many entries no shard gets more than half of what it can number: see node.
 func shardsFor(maxEntries int, maxBytes int64) int {
 	procs := runtime.GOMAXPROCS(0)
 	most := min(1024, 16*procs)
@@ -171,6 +167,7 @@ func shardsFor(maxEntries int, maxBytes int64) int {
 	if maxBytes > 0 {
 		most = int(min(int64(most), maxBytes>>22))
 	}
+	most = max(most, min(1024, max(maxEntries>>(nodeBits-2), int(min(maxBytes>>(nodeBits+5), 1024)))))
 	return 1 << max(0, bits.Len(uint(most))-1)
 }
 

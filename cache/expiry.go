@@ -13,6 +13,7 @@ package cache
 // It knows nothing of locks: the shard's must be held.
 type expiryTree struct {
 	levels [][]instant // levels[0] is of the blocks, the last has one bound
+	all    *instant    // that one
 }
 
 const (
@@ -31,6 +32,7 @@ func newExpiryTree(slots int) expiryTree {
 		}
 		t.levels = append(t.levels, bounds)
 	}
+	t.all = &t.levels[len(t.levels)-1][0]
 	return t
 }
 
@@ -58,10 +60,10 @@ func (t *expiryTree) note(slot uint32, d instant) {
 
 // earliest returns a time before which nothing expires.
 func (t *expiryTree) earliest() instant {
-	if len(t.levels) == 0 {
+	if t.all == nil {
 		return never
 	}
-	return t.levels[len(t.levels)-1][0]
+	return *t.all
 }
 
 // due returns the first block that may hold an entry whose deadline is now or

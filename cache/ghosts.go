@@ -1,17 +1,15 @@
 package cache
 
-import (
-	"math/bits"
-	"unsafe"
-)
+import "math/bits"
 
 // ghosts remembers which entries were evicted of late, by a fingerprint of their
 // hash, and when. It has three buckets of four for four slots, 6 bytes a slot. A ghost lives for
 // ghostLife ticks, 3.5 times as many misses as there are entries. It may take one
 // entry for another, one time in a hundred: that costs a little of the hit ratio.
 type ghosts struct {
-	hand    int // of expire
 	buckets []ghostBucket
+	hand    int32 // of expire
+	pace    int32 // how many buckets it looks at
 }
 
 // A ghostBucket is four ghosts of 16 bits, each zero or leftMain 1 | tick 6 | fingerprint 9.
@@ -50,17 +48,17 @@ func (g *ghosts) fit(slots int) {
 	}
 }
 
-// bucketOf returns the bucket, from the high bits of a hash, and the fingerprint, from the low.
-func (g *ghosts) bucketOf(hash uint32) (*ghostBucket, uint16) {
-	b := uint64(hash) * uint64(len(g.buckets)) >> 32
-	return &g.buckets[b], uint16(hash%ghostPrint) + 1 // never zero
+// bucketOf returns the bucket of a hash, which its high bits choose.
+func (g *ghosts) bucketOf(hash uint32) *ghostBucket {
+	return &g.buckets[uint64(hash)*uint64(len(g.buckets))>>32]
 }
 
-func (g *ghosts) prefetch(hash uint32) {
-	if len(g.buckets) != 0 {
-		b, _ := g.bucketOf(hash)
-		prefetch(unsafe.Pointer(b))
-	}
+// printOf returns the fingerprint of a hash, its low bits, and never zero.
+func printOf(hash uint32) ghostBucket { return ghostBucket(max(1, hash&ghostPrint)) }
+
+// ages returns the ages of the four ghosts of a bucket, each in its own 16 bits.
+func (b ghostBucket) ages(tick uint16) ghostBucket {
+	return ((64+ghostBucket(tick&63))*eachGhost - b>>ghostTickShift&(63*eachGhost)) & (63 * eachGhost)
 }
 
 // put remembers an entry, in place of the oldest of its bucket if that is full.
@@ -68,23 +66,18 @@ func (g *ghosts) put(hash uint32, tick uint16, leftMain bool) {
 	if len(g.buckets) == 0 {
 		return
 	}
-	b, print := g.bucketOf(hash)
-	at, oldest := 0, uint16(0)
-	for j := 0; j < 64; j += 16 {
-		s := uint16(*b >> j)
-		if s == 0 {
-			at = j
-			break
-		}
-		if age := ghostAge(s, tick); age > oldest {
-			at, oldest = j, age
-		}
-	}
-	s := tick<<ghostTickShift&^ghostLeftMain | print
+	b := g.bucketOf(hash)
+	w := *b
+	// What has no fingerprint is empty, and older than all. Which is the oldest cannot be foreseen: no branch asks for it.
+	ages := w.ages(tick) | (eachGhost-(w&(ghostPrint*eachGhost)+ghostPrint*eachGhost)>>ghostTickShift&eachGhost)<<6
+	a, c := ages&0xffff<<6, ages>>16&0xffff<<6|16
+	d, f := ages>>32&0xffff<<6|32, ages>>48<<6|48
+	at := max(max(a, c), max(d, f)) & 63
+	s := ghostBucket(tick<<ghostTickShift&^ghostLeftMain) | printOf(hash)
 	if leftMain {
 		s |= ghostLeftMain
 	}
-	*b = *b&^(0xffff<<at) | ghostBucket(s)<<at
+	*b = w&^(0xffff<<at) | s<<at
 }
 
 // take forgets an entry and returns what was remembered of it.
@@ -92,29 +85,36 @@ func (g *ghosts) take(hash uint32, tick uint16) ghost {
 	if len(g.buckets) == 0 {
 		return ghost{}
 	}
-	b, print := g.bucketOf(hash)
-	for j := 0; j < 64; j += 16 {
-		s := uint16(*b >> j)
-		if s&ghostPrint == print {
-			*b &^= 0xffff << j
-			age := ghostAge(s, tick)
-			return ghost{found: age <= ghostLife, age: age, leftMain: s&ghostLeftMain != 0}
-		}
+	b := g.bucketOf(hash)
+	w := *b
+	// A carry into bit 9 of each that differs from the fingerprint.
+	differ := (w^printOf(hash)*eachGhost)&(ghostPrint*eachGhost) + ghostPrint*eachGhost
+	same := ^differ >> ghostTickShift & eachGhost
+	if same == 0 {
+		return ghost{}
 	}
-	return ghost{}
+	at := bits.TrailingZeros64(uint64(same))
+	s := uint16(w >> at)
+	*b = w &^ (0xffff << at)
+	age := ghostAge(s, tick)
+	return ghost{found: age <= ghostLife, age: age, leftMain: s&ghostLeftMain != 0}
 }
 
-// expire clears old ghosts from the next few buckets. Called once a miss it comes
-// round in four ticks, before a tick of six bits wraps and makes the old look young.
-func (g *ghosts) expire(tick uint16, live int) {
-	for range min(len(g.buckets), 1+3*len(g.buckets)/live) {
-		if g.hand++; g.hand >= len(g.buckets) {
+// setPace makes expire come round in seven ticks of a sixteenth of so many misses: before a tick of six bits wraps
+// and makes the old look young.
+func (g *ghosts) setPace(live int) {
+	g.pace = int32(min(len(g.buckets), 1+len(g.buckets)*ticksPerTurn/(7*live)))
+}
+
+// expire clears old ghosts from the next few buckets. It is called once a miss.
+func (g *ghosts) expire(tick uint16) {
+	for range g.pace {
+		if g.hand++; int(g.hand) >= len(g.buckets) {
 			g.hand = 0
 		}
 		// All four at once: adding 63-ghostLife to an age carries into bit 6 if it is over.
 		b := &g.buckets[g.hand]
-		ages := ((64+ghostBucket(tick&63))*eachGhost - *b>>ghostTickShift&(63*eachGhost)) & (63 * eachGhost)
-		over := (ages + (63-ghostLife)*eachGhost) >> 6 & eachGhost
+		over := (b.ages(tick) + (63-ghostLife)*eachGhost) >> 6 & eachGhost
 		*b &^= over * 0xffff
 	}
 }

@@ -62,7 +62,7 @@ func checkShardPolicy[K comparable, V any](t testing.TB, s *shard[K, V], used ma
 	t.Helper()
 	queued := map[uint32]bool{}
 	for _, q := range []*queue{&s.policy.small, &s.policy.main} {
-		for i := q.head; i != none; i = s.policy.links[i].next {
+		for i := q.tail; i != none; i = s.policy.nodes[i].newer() {
 			require.False(t, queued[i], "slot %d is queued twice", i)
 			queued[i] = true
 		}
@@ -141,9 +141,9 @@ func checkIndex[K comparable, V any](t testing.TB, b *slab[K, V], used map[uint3
 	for i := range b.buckets {
 		bk := &b.buckets[i]
 		for cell := range bucketCells {
-			word, shift := bk.low.Load(), cell*8
+			word, shift := bk.tags[0].Load(), cell*8
 			if cell >= 8 {
-				word, shift = bk.high.Load(), (cell-8)*8
+				word, shift = bk.tags[1].Load(), (cell-8)*8
 			}
 			tag := word >> shift & 0xff
 			if tag == 0 {
@@ -163,7 +163,7 @@ func checkIndex[K comparable, V any](t testing.TB, b *slab[K, V], used map[uint3
 	require.Len(t, named, len(used))
 	for i := range b.buckets {
 		for j, n := range passed[i] {
-			if got := b.buckets[i].high.Load() >> (32 + 4*j) & 15; got != mostPassed {
+			if got := b.buckets[i].tags[1].Load() >> (32 + 4*j) & 15; got != mostPassed {
 				require.Equal(t, n, got, "count %d of bucket %d", j, i)
 			}
 		}

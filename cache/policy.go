@@ -1,7 +1,5 @@
 package cache
 
-import "unsafe"
-
 // A policy chooses what a full shard evicts. It knows slots by number, and neither
 // keys nor values nor locks: the shard's lock must be held around every call.
 //
@@ -29,6 +27,14 @@ import "unsafe"
 // Time is counted in misses. A tick is a sixteenth of the number of live entries, so
 // that all that is said in ticks scales with the cache, which grows and shrinks.
 type policy struct {
+	// What belongs to each slot. A reader may raise the hits in a header at any time, up to three.
+	slots headers
+	nodes []node
+	costs []uint32 // nil: zero for all
+	base  uint32   // what a slot costs beside that; zero: whatever there is, all cost one
+
+	ghosts ghosts // from its hand on, each eviction writes what follows: see shard
+
 	small, main queue
 
 	share  float32 // of all cost, for small to hold
@@ -37,15 +43,7 @@ type policy struct {
 	misses int32 // since the last tick
 	peak   int64 // highest cost so far; a cache that exceeds it is filling up
 	tick   uint16
-	ghosts ghosts
-
-	// What belongs to each slot. A reader may raise the hits in a header at any time, up to three.
-	slots headers
-	links []neighbours // in its queue
-	stamp []stamp
-	costs []uint32 // nil: zero for all
-
-	base uint32 // what a slot costs beside that; zero: whatever there is, all cost one
+	last   lastVictim
 }
 
 // live returns the number of entries.
@@ -65,14 +63,6 @@ const (
 	gateDrift    = 0.0004 // per refusal, so that a closed gate opens in the end
 )
 
-// A stamp says when an entry was last put at the head of its queue.
-type stamp uint16 // tick 14 | onTrial 1 | inMain 1
-
-const (
-	inMain  stamp = 1
-	onTrial stamp = 2 // was admitted through the gate and not yet seen with a hit
-)
-
 // reset forgets all entries and ghosts.
 func (p *policy) reset() {
 	*p = policy{
@@ -82,6 +72,7 @@ func (p *policy) reset() {
 		share: startShare,
 		gate:  openGate,
 		tick:  p.tick,
+		last:  p.last,
 	}
 }
 
@@ -128,16 +119,22 @@ func (p *policy) weight(i uint32) uint32 {
 	return p.base + p.costs[i]
 }
 
-// victim takes out the entry to evict, and returns it and the one that is likely to follow; none
-// is none. It spares at most maxSpared entries, each of which has paid for it with a hit: so its time is
-// bounded, and constant per hit and eviction on average.
-func (p *policy) victim() (i, next uint32) {
-	if p.live() == 0 {
-		return none, none
-	}
-	q := &p.main
+// over returns the queue that holds more than its part, which is not empty unless both are.
+func (p *policy) over() *queue {
 	if p.main.len == 0 || p.small.len > 0 && p.small.cost >= p.target(p.small.cost+p.main.cost) {
-		q = &p.small
+		return &p.small
+	}
+	return &p.main
+}
+
+// victim takes out the entry to evict, and returns it; none is none. It spares at most maxSpared entries, each of
+// which has paid for it with a hit: so its time is bounded, and constant per hit and eviction on average.
+func (p *policy) victim() uint32 {
+	if p.live() == 0 {
+		return none
+	}
+	q := p.over()
+	if q == &p.small {
 		p.share = max(minShare, p.share-shareDrift)
 	}
 	for range maxSpared {
@@ -145,25 +142,18 @@ func (p *policy) victim() (i, next uint32) {
 			break
 		}
 	}
-	i = q.tail
-	if p.stamp[i]&onTrial != 0 {
+	i, n := p.pop(q)
+	if n&onTrial != 0 {
 		p.moveGate(-gateStep)
 	}
+	p.last = lastVictim{tick: p.tick, idle: p.since(n), any: true}
 	p.ghosts.put(p.slots.at(i).hash(), p.tick, q == &p.main)
-	p.unlink(q, i)
-	if next = q.tail; next != none {
-		p.ghosts.prefetch(p.slots.at(next).hash())
-		if after := p.links[next].prev; after != none {
-			prefetch(unsafe.Pointer(p.slots.at(after)))
-			prefetch(unsafe.Pointer(&p.links[after]))
-		}
-	}
-	return i, next
+	return i
 }
 
 // policyBytes returns what a policy of so many slots costs beside its own words.
 func policyBytes(slots int) int64 {
-	return roundUp(int64(slots)*8, false) + roundUp(int64(slots)*2, false) + roundUp(int64(ghostBuckets(slots))*8, false)
+	return roundUp(int64(slots)*8, false) + roundUp(int64(ghostBuckets(slots))*8, false)
 }
 
 // move renumbers the slots: an entry in slot i is now in slot moved[i]-1, and slots
@@ -174,18 +164,18 @@ func (p *policy) move(moved []uint32, n int, slots headers, costs []uint32) {
 		if i == none {
 			return none
 		}
-		return moved[i] - 1
+		return (moved[i] - 1) & none // it may be none by now: see pop
 	}
-	links, stamps := make([]neighbours, n), make([]stamp, n)
+	nodes := make([]node, n)
 	for i, m := range moved {
 		if m != 0 {
-			l := p.links[i]
-			links[m-1] = neighbours{prev: renumber(l.prev), next: renumber(l.next)}
-			stamps[m-1] = p.stamp[i]
+			d := p.nodes[i]
+			nodes[m-1] = nodeOf(renumber(d.newer()), renumber(d.older()), d.stamp())
 		}
 	}
-	p.slots, p.links, p.stamp, p.costs = slots, links, stamps, costs
+	p.slots, p.nodes, p.costs = slots, nodes, costs
 	p.ghosts.fit(n)
+	p.ghosts.setPace(p.live() + 1)
 	for _, q := range []*queue{&p.small, &p.main} {
 		q.head, q.tail = renumber(q.head), renumber(q.tail)
 	}
@@ -193,12 +183,12 @@ func (p *policy) move(moved []uint32, n int, slots headers, costs []uint32) {
 
 // miss advances the clock.
 func (p *policy) miss() {
-	live := p.live() + 1
-	if p.misses++; int(p.misses)*ticksPerTurn >= live {
+	if p.misses++; int(p.misses)*ticksPerTurn > p.live() {
 		p.misses, p.moved = 0, 0
 		p.tick++
+		p.ghosts.setPace(p.live() + 1)
 	}
-	p.ghosts.expire(p.tick, live)
+	p.ghosts.expire(p.tick)
 }
 
 // target returns the cost that small should hold of a total. It is two at least, so that
@@ -250,7 +240,9 @@ func (p *policy) admit(age uint16, cost int64) bool {
 }
 
 // idle returns for how many ticks slot i has been in its place.
-func (p *policy) idle(i uint32) uint16 { return (p.tick - uint16(p.stamp[i]>>2)) & (1<<14 - 1) }
+func (p *policy) idle(i uint32) uint16 { return p.since(p.nodes[i]) }
+
+func (p *policy) since(n node) uint16 { return (p.tick - n.tick()) & tickMask }
 
 // spare gives the entry at the tail of q another round for one of its hits, and
 // reports whether it had one.
@@ -264,63 +256,11 @@ func (p *policy) spare(q *queue) bool {
 	if hits == 0 {
 		return false
 	}
-	if p.stamp[i]&onTrial != 0 {
+	if p.nodes[i]&onTrial != 0 {
 		p.moveGate(3 * gateStep)
 	}
 	sl.setHits(hits - 1)
-	p.unlink(q, i)
-	p.push(q, i, p.stamp[i]&inMain)
+	_, n := p.pop(q)
+	p.push(q, i, n&inMain)
 	return true
-}
-
-// A queue is a doubly linked list of slots.
-type queue struct {
-	head, tail uint32 // newest, oldest
-	len        int
-	cost       int64
-}
-
-type neighbours struct {
-	prev, next uint32 // newer, older
-}
-
-const none = ^uint32(0) // no slot
-
-var emptyQueue = queue{head: none, tail: none}
-
-func (p *policy) queueOf(i uint32) *queue {
-	if p.stamp[i]&inMain != 0 {
-		return &p.main
-	}
-	return &p.small
-}
-
-// push puts slot i at the head of q; the flags must be those of q.
-func (p *policy) push(q *queue, i uint32, flags stamp) {
-	p.stamp[i] = stamp(p.tick<<2) | flags
-	p.links[i] = neighbours{prev: none, next: q.head}
-	if q.head == none {
-		q.tail = i
-	} else {
-		p.links[q.head].prev = i
-	}
-	q.head = i
-	q.len++
-	q.cost += int64(p.weight(i))
-}
-
-func (p *policy) unlink(q *queue, i uint32) {
-	l := p.links[i]
-	if l.prev == none {
-		q.head = l.next
-	} else {
-		p.links[l.prev].next = l.next
-	}
-	if l.next == none {
-		q.tail = l.prev
-	} else {
-		p.links[l.next].prev = l.prev
-	}
-	q.len--
-	q.cost -= int64(p.weight(i))
 }

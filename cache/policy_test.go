@@ -42,12 +42,12 @@ func checkPolicy(t *testing.T, p *policy, used map[uint32]bool) {
 	for _, q := range []*queue{&p.small, &p.main} {
 		var cost int64
 		n, prev := 0, none
-		for i := q.head; i != none; i = p.links[i].next {
+		for i := q.tail; i != none; i = p.nodes[i].newer() {
 			if seen[i] || !used[i] {
 				t.Fatalf("slot %d: seen %v, used %v", i, seen[i], used[i])
 			}
-			if p.links[i].prev != prev {
-				t.Fatalf("slot %d: prev is %d, want %d", i, p.links[i].prev, prev)
+			if prev != none && p.nodes[i].older() != prev {
+				t.Fatalf("slot %d: older is %d, want %d", i, p.nodes[i].older(), prev)
 			}
 			if p.queueOf(i) != q {
 				t.Fatalf("slot %d: the stamp names the other queue", i)
@@ -56,8 +56,8 @@ func checkPolicy(t *testing.T, p *policy, used map[uint32]bool) {
 			cost += int64(p.weight(i))
 			n++
 		}
-		if q.tail != prev || q.len != n || q.cost != cost {
-			t.Fatalf("tail %d, want %d; len %d, want %d; cost %d, want %d", q.tail, prev, q.len, n, q.cost, cost)
+		if q.head != prev || q.len != n || q.cost != cost {
+			t.Fatalf("head %d, want %d; len %d, want %d; cost %d, want %d", q.head, prev, q.len, n, q.cost, cost)
 		}
 	}
 	if len(seen) != len(used) {
@@ -84,14 +84,11 @@ func TestPolicyRandomOperations(t *testing.T) {
 			case op < 60:
 				b.setHits(i, min(3, b.slots[i].hits()+1))
 			case op < 80:
-				v, next := b.victim()
+				v := b.victim()
 				if (v != none) != (len(used) > 0) || v != none && !used[v] {
 					t.Fatalf("victim %d of %d", v, len(used))
 				}
 				delete(used, v)
-				if next != none && !used[next] {
-					t.Fatalf("%d, which is not there, follows %d", next, v)
-				}
 			case op < 94 && used[i]:
 				b.remove(i)
 				delete(used, i)
@@ -135,7 +132,7 @@ func TestPolicyNewcomerResidency(t *testing.T) {
 			if k < n {
 				i = uint32(k)
 			} else {
-				i, _ = b.victim()
+				i = b.victim()
 				if i == last {
 					t.Fatalf("n %d: the newcomer was evicted at once, add %d", n, k)
 				}
@@ -143,7 +140,7 @@ func TestPolicyNewcomerResidency(t *testing.T) {
 			b.put(i, r.Uint32())
 			last = i
 			for range 3 {
-				if j := r.Intn(min(n, k+1)); b.stamp[j]&inMain != 0 {
+				if j := r.Intn(min(n, k+1)); b.nodes[j]&inMain != 0 {
 					b.setHits(uint32(j), 3)
 				}
 			}
@@ -167,7 +164,7 @@ func TestPolicyBoundedSweep(t *testing.T) {
 	}
 	for range 100 {
 		before := sum()
-		i, _ := b.victim()
+		i := b.victim()
 		if i == none || before-sum() > maxSpared {
 			t.Fatalf("%d after %d looks", i, before-sum())
 		}
@@ -234,7 +231,7 @@ func steady(n int) (step func()) {
 		k++
 	}
 	step = func() {
-		i, _ := b.victim()
+		i := b.victim()
 		k++
 		b.put(i, keys[k&(1<<20-1)])
 		j := keys[(k*7)&(1<<20-1)] % uint32(n) // a hit somewhere
@@ -263,16 +260,17 @@ func TestGhostLife(t *testing.T) {
 	const live = 64
 	var g ghosts
 	g.fit(live)
+	g.setPace(live)
 	for _, after := range []int{0, 1, ghostLife, ghostLife + 1, 63, 64, 65, 70, 128, 130} {
 		const hash = 123456789
 		g.put(hash, 9, true)
 		tick := uint16(9)
 		for m := range after * live / ticksPerTurn {
 			tick = uint16(9 + (m+1)*ticksPerTurn/live)
-			g.expire(tick, live)
+			g.expire(tick)
 		}
 		for range live { // all of one round at this very tick
-			g.expire(tick, live)
+			g.expire(tick)
 		}
 		got := g.take(hash, tick)
 		want := ghost{}

@@ -1,7 +1,15 @@
 #include "textflag.h"
 
-// func prefetch(p unsafe.Pointer)
-TEXT ·prefetch(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	PREFETCHT0 (AX)
+// func prefetch(a, b, c, d, e unsafe.Pointer)
+TEXT ·prefetch(SB), NOSPLIT, $0-40
+	MOVQ a+0(FP), AX
+	MOVQ b+8(FP), BX
+	MOVQ c+16(FP), CX
+	MOVQ d+24(FP), DX
+	MOVQ e+32(FP), SI
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x08 // PREFETCHW (AX), which the assembler does not know
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0b // PREFETCHW (BX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x09 // PREFETCHW (CX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0a // PREFETCHW (DX)
+	BYTE $0x0f; BYTE $0x0d; BYTE $0x0e // PREFETCHW (SI)
 	RET

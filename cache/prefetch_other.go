@@ -4,4 +4,4 @@ package cache
 
 import "unsafe"
 
-func prefetch(unsafe.Pointer) {}
+func prefetch(a, b, c, d, e unsafe.Pointer) {}

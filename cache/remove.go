@@ -175,8 +175,8 @@ func (e *engine[K, V]) clear() (removed []removal[K, V]) {
 		s := &old.shards[i]
 		entries += int64(s.policy.live())
 		bytes += s.fixed + s.held
-		next.shards[i].counts = s.counts
-		next.shards[i].counts.removed[Cleared] += uint64(s.policy.live())
+		next.shards[i].removed = s.removed
+		next.shards[i].removed[Cleared] += uint64(s.policy.live())
 	}
 	e.root.Store(next)
 	for i := range old.shards {

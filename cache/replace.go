@@ -56,8 +56,7 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 	if e.clock.passed(deadlineOf(sl.meta.Load())) {
 		reason = Expired
 	}
-	s.counts.removed[reason]++
-	s.counts.sets++
+	s.removed[reason]++
 	if e.notify {
 		w.removed = append(w.removed, removal[K, V]{w.key, sl.val.v, reason})
 	}

@@ -20,9 +20,30 @@ func TestShardsFor(t *testing.T) {
 		{2, 2047, 0, 1}, {2, 2048, 0, 2}, {2, 100_000, 0, 32}, {2, 10_000_000, 0, 32},
 		{4, 2047, 0, 1}, {8, 2048, 0, 4}, {16, 2048, 0, 8}, {16, 100_000, 0, 256}, {128, 2048, 0, 8},
 		{128, 1 << 30, 0, 1024},
-		{2, 0, 1 << 20, 1}, {2, 0, 50 << 20, 8}, {2, 500, 50 << 20, 1}, {16, 0, 1 << 40, 256},
+		{1, 1 << 30, 0, 256}, {1, 0, 1 << 34, 32}, {1, 0, 1 << 62, 1024},
+		{2, 0, 1 << 20, 1}, {2, 0, 50 << 20, 8}, {2, 500, 50 << 20, 1}, {16, 0, 1 << 34, 256}, {16, 0, 1 << 40, 1024},
 	} {
 		runtime.GOMAXPROCS(c.procs)
 		require.Equal(t, c.want, shardsFor(c.entries, c.bytes), "%+v", c)
 	}
+}
+
+// A shard whose slots have no more numbers evicts, and does not grow.
+func TestAShardThatCannotGrowEvicts(t *testing.T) {
+	c := build(t, Config[int, int]{MaxEntries: 100})
+	for i := range 10 {
+		require.True(t, c.Set(i, i))
+	}
+	s := &c.engine.root.Load().shards[0]
+	slots := s.slots()
+	s.next, s.price = mostSlots+1, 0
+	for i := range 100 {
+		require.True(t, c.Set(i, i))
+		v, ok := c.Get(i)
+		require.True(t, ok)
+		require.Equal(t, i, v)
+	}
+	require.Equal(t, slots, s.slots())
+	require.Equal(t, slots, c.Len())
+	checkInvariants(t, c)
 }

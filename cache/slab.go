@@ -39,11 +39,6 @@ func (b *slab[K, V]) headers() headers {
 	return headers{unsafe.Pointer(unsafe.SliceData(b.slots)), unsafe.Sizeof(slot[K, V]{})}
 }
 
-// prefetch has the bucket of slot i fetched.
-func (b *slab[K, V]) prefetch(i uint32) {
-	prefetch(unsafe.Pointer(&b.buckets[homeOf(b.slots[i].hash(), len(b.buckets))]))
-}
-
 // slotOverhead is about what an entry costs in the index and the columns.
 const slotOverhead = 26
 
@@ -84,13 +79,13 @@ func (e *engine[K, V]) slotsAfter(slots int) int {
 	return slots + slots/8 + 1
 }
 
-// grow gives s more slots, if w can pay for them.
+// grow gives s more slots, if w can pay for them and they can be numbered.
 func (e *engine[K, V]) grow(s *shard[K, V], w *write[K, V]) bool {
 	if s.next == 0 {
 		s.next = e.slotsAfter(s.slots())
 		s.price = e.slabBytes(s.next) - s.fixed
 	}
-	if !e.afford(w, s.price) {
+	if s.next > mostSlots || !e.afford(w, s.price) {
 		return false
 	}
 	e.rebuild(s, s.next)

@@ -90,24 +90,25 @@ func bound(bounded bool, s string) string {
 
 // Stats returns the figures of the cache. It takes each shard's lock for a moment.
 func (c *Cache[K, V]) Stats() Stats {
-	var sum counts
+	var sum removals
+	var sets uint64
 	var last, lastAge instant
 	for i := range c.engine.mask + 1 {
 		s := c.engine.lock(i << 32)
-		sum.sets += s.counts.sets
-		for r, n := range s.counts.removed {
-			sum.removed[r] += n
+		sets += uint64(s.policy.live())
+		for r, n := range s.removed {
+			sets, sum[r] = sets+n, sum[r]+n
 		}
-		if at, age := s.ages.of(s.victim, s.policy.tick); at > last {
+		if at, age := s.ages.of(s.policy.last, s.policy.tick); at > last {
 			last, lastAge = at, age
 		}
 		s.mu.Unlock()
 	}
 	hits, misses, replaced := c.reads.sum()
 	st := Stats{
-		Hits: hits, Misses: misses, Sets: sum.sets + replaced,
-		Evicted: sum.removed[Evicted], Expired: sum.removed[Expired], Deleted: sum.removed[Deleted],
-		Replaced: sum.removed[Replaced] + replaced, Cleared: sum.removed[Cleared], Refused: c.refused.Load(),
+		Hits: hits, Misses: misses, Sets: sets + replaced,
+		Evicted: sum[Evicted], Expired: sum[Expired], Deleted: sum[Deleted],
+		Replaced: sum[Replaced] + replaced, Cleared: sum[Cleared], Refused: c.refused.Load(),
 		LastVictimAge: time.Duration(lastAge << instantShift),
 		Entries:       c.Len(), MaxEntries: c.MaxEntries(), Bytes: c.Bytes(), MaxBytes: c.MaxBytes(),
 	}

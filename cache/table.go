@@ -25,8 +25,7 @@ const bucketCells = 12
 // miss takes 1.3. With one count it would take 3, and if ways led to the next bucket, 7: full
 // buckets come in rows then. With nine of ten taken these are 1.7, 2.4, 36 and some hundreds.
 type bucket struct {
-	low  atomic.Uint64 // tags of cells 0 to 7
-	high atomic.Uint64 // tags of cells 8 to 11, then eight counts of 4 bits
+	tags [2]atomic.Uint64 // of cells 0 to 7; of 8 to 11, then eight counts of 4 bits
 	slot [bucketCells]atomic.Uint32
 }
 
@@ -34,22 +33,22 @@ type bucket struct {
 // taken off: it sends readers further than they need to go, until the shard gets another slab.
 const mostPassed = 15
 
-// passedShift returns where the count of a hash stands in bucket.high.
+// passedShift returns where the count of a hash stands in the second word of tags.
 func passedShift(h uint32) uint32 { return 32 + h>>8&7<<2 }
 
 // pass counts an entry that goes on to the next bucket.
 func (b *bucket) pass(h uint32) {
-	shift, w := passedShift(h), b.high.Load()
+	shift, w := passedShift(h), b.tags[1].Load()
 	if w>>shift&mostPassed != mostPassed {
-		b.high.Store(w + 1<<shift)
+		b.tags[1].Store(w + 1<<shift)
 	}
 }
 
 // unpass takes it off.
 func (b *bucket) unpass(h uint32) {
-	shift, w := passedShift(h), b.high.Load()
+	shift, w := passedShift(h), b.tags[1].Load()
 	if w>>shift&mostPassed != mostPassed {
-		b.high.Store(w - 1<<shift)
+		b.tags[1].Store(w - 1<<shift)
 	}
 }
 
@@ -111,7 +110,7 @@ func matchTags(w, tag uint64) uint64 {
 // matches returns the cells of b whose tag may be tag, as a set of marks (see
 // cellOf), and the counts of those that passed.
 func (b *bucket) matches(tag uint64) (marks, high uint64) {
-	low, high := b.low.Load(), b.high.Load()
+	low, high := b.tags[0].Load(), b.tags[1].Load()
 	return matchTags(low, tag)>>7 | matchTags(high, tag)&0x80808080>>6, high
 }
 
@@ -124,10 +123,7 @@ func cellOf(marks uint64) int {
 
 // setTag gives cell i another tag, zero to empty it.
 func (b *bucket) setTag(i int, tag uint64) {
-	word := &b.low
-	if i >= 8 {
-		word = &b.high
-	}
+	word := &b.tags[i>>3&1] // no branch: nobody can foresee it
 	shift := i & 7 * 8
 	word.Store(word.Load()&^(0xff<<shift) | tag<<shift)
 }

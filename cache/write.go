@@ -69,12 +69,16 @@ func (e *engine[K, V]) fits(cost int64) bool {
 // shard that holds less than half of what it might is spared: others have more to give.
 func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	s := e.lock(w.hash)
-	s.policy.ghosts.prefetch(uint32(w.hash))
+	b := s.slab.Load()
+	likely := s.foresee(b, uint32(w.hash))
 	var old cell[V]
 	f, present := e.find(s, uint32(w.hash), &w.key, &old)
 	if present && e.superseded(w, f, &old) {
 		s.mu.Unlock()
 		return true
+	}
+	if !present {
+		s.foreseeMore(b, likely)
 	}
 	for n := 0; ; n++ {
 		if present {
@@ -180,15 +184,24 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 		return false
 	}
 	w.credit.entries--
-	s.setCost(i, w.cost)
-	s.counts.sets++
+	if e.costly {
+		s.setCost(i, w.cost)
+	}
 
 	h := uint32(w.hash)
 	b := s.slab.Load()
 	sl := &b.slots[i]
 	key, val := cell[K]{v: w.key}, cell[V]{v: w.val}
-	storeCell(&sl.key, &key, &e.keyPlan)
-	storeCell(&sl.val, &val, &e.valPlan)
+	if e.keyPlan.shape == shapeScalar {
+		sl.key.storeWord(*key.word())
+	} else {
+		storeCell(&sl.key, &key, &e.keyPlan)
+	}
+	if e.valPlan.shape == shapeScalar {
+		sl.val.storeWord(*val.word())
+	} else {
+		storeCell(&sl.val, &val, &e.valPlan)
+	}
 	if e.idle != 0 {
 		b.hard[i].Store(w.hard)
 	}
@@ -233,14 +246,9 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	if e.grouped && e.bury(s, w, buryLooks) > 0 {
 		return true
 	}
-	if s.expiry.earliest() == never || e.expire(s, w, e.clock.now()-e.keep, expireBlocks) == 0 {
-		i, next := s.policy.victim()
-		s.victim = victim{s.policy.tick, s.policy.idle(i), true}
-		b := s.slab.Load()
-		b.slots[i].leave(stateFree)
-		if next != none {
-			b.prefetch(next)
-		}
+	if now := e.clock.now() - e.keep; s.expiry.earliest() > now || e.expire(s, w, now, expireBlocks) == 0 {
+		i := s.policy.victim()
+		s.slab.Load().slots[i].leave(stateFree)
 		e.remove(s, i, Evicted, w)
 	}
 	if w.credit.bytes < w.cost { // slots that nobody fills are room for what w brings
@@ -291,9 +299,11 @@ func (e *engine[K, V]) remove(s *shard[K, V], i uint32, reason Reason, w *write[
 	}
 	unlink(b.buckets, uint32(sl.head.Load()), i)
 	w.credit.entries++
-	w.credit.bytes += s.costOf(i)
-	s.setCost(i, 0)
-	s.counts.removed[reason]++
+	if e.costly {
+		w.credit.bytes += s.costOf(i)
+		s.setCost(i, 0)
+	}
+	s.removed[reason]++
 	e.release(s, w)
 	w.vacant = i + 1
 }
