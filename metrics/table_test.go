@@ -61,8 +61,7 @@ func (t *table[T]) use(name string, now time.Duration) bool {
 }
 
 func (t *table[T]) has(name string) bool {
-	_, ok := t.index.get(name)
-	return ok
+	return t.index.get(name) != nil
 }
 
 func newCountTable(maxDynamic int, maxBytes int64, pinned ...string) *table[*errorKind] {
