@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -24,6 +25,8 @@ func TestClosedValuesHaveATable(t *testing.T) {
 		"too many":                         statuses(maxTabled + 1),
 		"the bytes looked at are the same": {"aXcYe", "aZcWe"},
 		"one is very long":                 {"200", strings.Repeat("2", 300)},
+		"so, and one is empty":             {"", "aXcYe", "aZcWe"},
+		"so, and some are of one byte":     {"aXcYe", "\x00", "\x01", "\x7f", "aZcWe"},
 	} {
 		v := newClosedValues(all)
 		require.False(t, v.tabled, why)
@@ -45,6 +48,42 @@ func TestClosedValuesTellTheLengthApart(t *testing.T) {
 		require.Equal(t, []int{0, 1}, []int{alone.find(long), alone.find(brief)})
 		alone = newClosedValues([]string{long})
 		require.Equal(t, []int{1, 0}, []int{alone.find(long), alone.find(brief)})
+	}
+}
+
+// A length that a byte has no room for counts as none, and so do a few bytes of zero.
+func TestClosedValuesTellTheEmptyOneApart(t *testing.T) {
+	long := strings.Repeat("\x00", 256)
+	require.Equal(t, short(""), short(long))
+	alone := newClosedValues([]string{long})
+	require.Equal(t, []int{1, 0}, []int{alone.find(long), alone.find("")})
+	alone = newClosedValues([]string{""})
+	require.Equal(t, []int{0, 1}, []int{alone.find(long), alone.find("")})
+}
+
+// Of a value longer than three bytes, the bytes that are not looked at first count too.
+func TestClosedValuesTellEachByteApart(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		value := strings.Repeat("a", n)
+		v := newClosedValues([]string{value})
+		require.True(t, v.tabled)
+		for i := range n {
+			require.Zero(t, v.find(value[:i]+"b"+value[i+1:]), "byte %d of %d", i, n)
+		}
+	}
+}
+
+// Of any number of values: the table, the values in it, and the copy that the
+// configuration keeps.
+func TestClosedBytesAreNoLessThanTheAllocatorTakes(t *testing.T) {
+	for n := range maxCombinations {
+		taken := cap(append([]closedValue(nil), make([]closedValue, n+1)...))*int(unsafe.Sizeof(closedValue{})) +
+			cap(append([]string(nil), make([]string, n)...))*int(unsafe.Sizeof("")) +
+			cap(append([]byte(nil), make([]byte, unsafe.Sizeof(closedValues{}))...)) +
+			cap(append([]byte(nil), make([]byte, unsafe.Sizeof(ClosedLabel{}))...))
+		declared := FamilyConfig{Closed: []ClosedLabel{{Values: make([]string, n)}}}
+		without := FamilyConfig{}
+		require.LessOrEqual(t, int64(taken), declared.fixedBytes()-without.fixedBytes(), "%d values", n)
 	}
 }
 

@@ -77,6 +77,21 @@ func FuzzIndexTellsNamesApart(f *testing.F) {
 	})
 }
 
+// A hash is not a name: two that are longer than a key and share one are told apart.
+func TestIndexTellsLongNamesOfOneHashApart(t *testing.T) {
+	x := newIndex[*errorKind]()
+	a, b := strings.Repeat("a", keyBytes+1), strings.Repeat("b", keyBytes+1)
+	for _, name := range []string{a, b} {
+		s := &series[*errorKind]{name: name}
+		_, s.key, s.hash = x.locate(b) // as if it were also that of a
+		x.place(*x.slots.Load(), s)
+	}
+	require.Equal(t, b, x.get(b).name)
+	for _, name := range []string{a + "a", b + "b", a[1:], b[1:]} {
+		require.Nil(t, x.get(name))
+	}
+}
+
 // Names that people and attackers give are alike, and are spread as if by chance: what is
 // there is found with a step or two, where with names in bad order it would take
 // thousands.
