@@ -164,8 +164,9 @@ func logChange(e Event) {
 // janitor calls Sweep, every ten seconds say.
 //
 // The level rises as soon as the share of the limit reaches High or Critical. It
-// falls when the share has been Hysteresis below that for Dwell, so that a
-// share which wavers at a threshold causes one event, not many.
+// falls when the share has been Hysteresis below that for Dwell, to the lowest level of
+// which that is true, so that a share which wavers at a threshold, or falls below all of
+// them for a moment, causes one event, not many.
 type Watch struct {
 	config WatchConfig // with defaults filled in
 	start  time.Time
