@@ -275,7 +275,7 @@ func TestRecordToASeriesTakesNoLock(t *testing.T) {
 	require.NoError(t, err)
 	r.Record("dynamic", 200, 0)
 	r.Error("kind")
-	for _, mu := range []*sync.Mutex{&r.mu, &r.recent.mu, &r.times.cached.mu} {
+	for _, mu := range []*sync.Mutex{&r.mu, &r.recent.mu, &r.scratch.mu, &r.times.cached.mu, &r.times.scratch.mu} {
 		mu.Lock()
 		defer mu.Unlock()
 	}
