@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -187,11 +186,10 @@ func TestScrapesShareAScratch(t *testing.T) {
 	for range 110 {
 		record()
 	}
-	kept := r.Snapshot()
-	times := slices.Clone(kept.Endpoints[3].Times.codes)
 	require.Contains(t, string(r.encode(textFormat)), "\nfree 1\n", "a function of the application's may scrape")
 	codes := unsafe.SliceData(r.scratch.codes)
 	require.NotNil(t, codes)
+	require.NotSame(t, codes, unsafe.SliceData(r.Snapshot().Times.codes), "which begins the scratch")
 
 	var wg sync.WaitGroup
 	for f := range formats {
@@ -217,5 +215,4 @@ func TestScrapesShareAScratch(t *testing.T) {
 	}
 	wg.Wait()
 	require.Same(t, codes, unsafe.SliceData(r.scratch.codes), "the same memory")
-	require.Equal(t, times, kept.Endpoints[3].Times.codes)
 }
