@@ -4,27 +4,32 @@ import "time"
 
 // An alert is the state machine of a Watch. Times are since the watch's start.
 type alert struct {
-	level    Level
-	relaxing bool          // whether the share allows a lower level
-	relaxed  time.Duration // since when, if so
+	level Level
+	below [LevelCritical]struct { // of each level that can be fallen to
+		allowed bool          // by the last share
+		since   time.Duration // if so, by all since then
+	}
 }
 
 // next returns the state after a share of the limit was seen at now.
 func (a alert) next(c WatchConfig, share float64, now time.Duration) alert {
-	if up := levelOf(c, share); up > a.level {
-		return alert{level: up}
+	lowest := levelOf(c, share+c.Hysteresis)
+	for level := range LevelCritical {
+		switch b := &a.below[level]; {
+		case level < lowest:
+			b.allowed = false
+		case !b.allowed:
+			b.allowed, b.since = true, now
+		}
 	}
-	down := levelOf(c, share+c.Hysteresis)
-	if down >= a.level {
-		return alert{level: a.level}
+	a.level = max(a.level, levelOf(c, share))
+	for level := range a.level {
+		if b := a.below[level]; b.allowed && now-b.since >= c.Dwell {
+			a.level = level
+			break
+		}
 	}
-	if !a.relaxing {
-		a.relaxing, a.relaxed = true, now
-	}
-	if now-a.relaxed < c.Dwell {
-		return a
-	}
-	return alert{level: down}
+	return a
 }
 
 // levelOf returns the level of a share, without regard to what was before.

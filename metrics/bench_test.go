@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,6 +64,19 @@ func BenchmarkRingSnapshot(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r.Snapshot().Quantile(0.99)
+			}
+		})
+	}
+}
+
+func BenchmarkRingQuantiles(b *testing.B) {
+	for _, size := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("size=%d/of=random", size), func(b *testing.B) {
+			r := filledRing(b, size)
+			var of []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				of, _ = r.Quantiles(of[:0], 0.5, 0.9, 0.95, 0.99)
 			}
 		})
 	}
@@ -189,6 +204,23 @@ func BenchmarkSnapshotWritePrometheus(b *testing.B) {
 		_ = s.WritePrometheus(io.Discard)
 	}
 }
+
+func BenchmarkRecorderScrape(b *testing.B) {
+	h := fullRecorder(b).Handler()
+	req := httptest.NewRequest("GET", "/", nil)
+	w := discard{http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(w, req)
+	}
+}
+
+// discard is a response that goes nowhere.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
 
 func BenchmarkReadMemory(b *testing.B) {
 	b.ReportAllocs()

@@ -501,6 +501,32 @@ func TestScrapesThatHang(t *testing.T) {
 	})
 }
 
+// However often the one who makes an answer ends without one, who waits does so for ten
+// seconds in all.
+func TestScrapesWaitTenSecondsInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		require.NoError(t, r.Gauge("exits", "", func() float64 {
+			time.Sleep(6 * time.Second)
+			runtime.Goexit()
+			return 1
+		}))
+		var refused atomic.Int32
+		start := time.Now()
+		for range 5 {
+			go func() {
+				w := httptest.NewRecorder()
+				r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				if w.Code == http.StatusServiceUnavailable && time.Since(start) == 10*time.Second {
+					refused.Add(1)
+				}
+			}()
+		}
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 3, refused.Load(), "but for the two who made one")
+	})
+}
+
 // A writer that is slow keeps nobody: all is made before the first byte is sent.
 func TestScrapeIsCompleteBeforeItIsSent(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{})

@@ -28,7 +28,7 @@ type Family struct {
 	clipped atomic.Uint64
 
 	mu    sync.Mutex // guards table, but for what its find reads
-	table *table[*combinations]
+	table *table[combinations]
 }
 
 // NewFamily returns a family that has counted nothing, or the error of
@@ -43,11 +43,11 @@ func NewFamily(c FamilyConfig) (*Family, error) {
 	for i, l := range c.Closed {
 		closed[i] = newClosedValues(l.Values)
 	}
-	return &Family{config: c, clock: newClock(maxClockPeriod), closed: closed, table: newTable(tableConfig[*combinations]{
+	return &Family{config: c, clock: newClock(maxClockPeriod), closed: closed, table: newTable(tableConfig[combinations]{
 		maxDynamic: c.MaxSeries,
 		maxBytes:   c.MaxBytes - c.fixedBytes(),
 		pinned:     c.Pinned,
-		newValue:   func() *combinations { return newCombinations(n) },
+		newValue:   func() combinations { return newCombinations(n) },
 		valueBytes: combinationsBytes(n),
 	})}, nil
 }
@@ -65,27 +65,30 @@ func (f *Family) Inc(value string, closed ...string) {
 
 // Add adds n, as Inc does 1.
 func (f *Family) Add(n uint64, value string, closed ...string) {
-	now := f.clock.now()
-	var s *series[*combinations]
+	combination, now := f.combination(closed), f.clock.now()
+	var s *series[combinations]
 	if len(value) <= f.config.MaxLabelBytes { // so that no more is looked at
-		s, _ = f.table.index.get(value)
+		s = f.table.index.get(value)
 	}
 	if s != nil {
 		s.use(now)
 	} else {
 		s = f.admit(value, n, now)
 	}
-	f.add(s, f.combination(closed), n)
+	f.add(s, combination, n)
 }
 
-func (f *Family) add(s *series[*combinations], combination int, n uint64) {
-	s.value.add(combination, n)
+func (f *Family) add(s *series[combinations], combination int, n uint64) {
+	of := &s.value[uint(combination)/uint(len(line{}))]
+	if w := &of.mine()[uint(combination)%uint(len(line{}))]; !addAlone(w, n) {
+		of.meet(w, n)
+	}
 	if s.gone.Load() {
 		f.late(s)
 	}
 }
 
-func (f *Family) late(s *series[*combinations]) {
+func (f *Family) late(s *series[combinations]) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.table.late(s)
@@ -93,7 +96,7 @@ func (f *Family) late(s *series[*combinations]) {
 
 // admit returns the series of a value of the open label that has none as it is given, to
 // count n.
-func (f *Family) admit(value string, n uint64, now time.Duration) *series[*combinations] {
+func (f *Family) admit(value string, n uint64, now time.Duration) *series[combinations] {
 	value = f.kept(value)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,11 +118,14 @@ func (f *Family) kept(value string) string {
 // combination returns the number of the combination of these values: the digits
 // of a number, so to speak, with 0 for other.
 func (f *Family) combination(closed []string) (n int) {
+	if len(f.closed) == 1 && len(closed) == 1 {
+		return f.closed[0].find(closed[0])
+	}
 	for i := range f.closed {
 		values := &f.closed[i]
-		n *= len(values.all) + 1
+		n *= len(values.all)
 		if i < len(closed) {
-			n += values.find(closed[i]) + 1
+			n += values.find(closed[i])
 		}
 	}
 	return n
@@ -132,7 +138,7 @@ type Handle struct {
 	family      *Family
 	value       string
 	combination int
-	series      atomic.Pointer[series[*combinations]]
+	series      atomic.Pointer[series[combinations]]
 }
 
 // With returns a handle for the values, which are as for Inc.
@@ -181,43 +187,34 @@ func (f *Family) Bytes() int64 {
 }
 
 // combinations are the counters of a series, one for each combination of closed
-// labels.
-type combinations struct {
-	stripes []stripes
-	n       int
-}
+// labels, by eights.
+type combinations []stripes
 
-func newCombinations(n int) *combinations {
-	return &combinations{stripes: make([]stripes, (n+len(line{})-1)/len(line{})), n: n}
-}
+func newCombinations(n int) combinations { return make(combinations, (n+len(line{})-1)/len(line{})) }
 
 // combinationsBytes is what n counters take when they are spread as far as can be,
 // and as much again while they spread.
 func combinationsBytes(n int) int64 {
 	lines := int64(mostStripes())
 	each := int64(unsafe.Sizeof(stripes{})) + 32 + (lines-1)*int64(unsafe.Sizeof(line{})) + 2*8*lines
-	return 48 + each*int64((n+len(line{})-1)/len(line{}))
+	return each * int64((n+len(line{})-1)/len(line{}))
 }
 
-func (c *combinations) add(i int, n uint64) {
-	s := &c.stripes[i/len(line{})]
-	if w := &s.mine()[i%len(line{})]; !addAlone(w, n) {
-		s.meet(w, n)
-	}
-}
+func (c combinations) sum(i int) uint64 { return c[i/len(line{})].sum(i % len(line{})) }
 
-func (c *combinations) sum(i int) uint64 { return c.stripes[i/len(line{})].sum(i % len(line{})) }
-
-func (c *combinations) count() (n uint64) {
-	for i := range c.n {
-		n += c.sum(i)
+func (c combinations) count() (n uint64) {
+	for i := range c {
+		for j := range c[i].first {
+			n += c[i].sum(j)
+		}
 	}
 	return n
 }
 
-func (c *combinations) moveTo(to *combinations) {
-	for i := range c.n {
-		k, j := i/len(line{}), i%len(line{})
-		to.stripes[k].first[j].Add(c.stripes[k].take(j))
+func (c combinations) moveTo(to combinations) {
+	for i := range c {
+		for j := range c[i].first {
+			to[i].first[j].Add(c[i].take(j))
+		}
 	}
 }

@@ -11,9 +11,10 @@ const (
 	defaultMaxSeries   = 100
 	defaultFamilyBytes = 1 << 20
 	maxCombinations    = 1024
-	candidateBytes     = 192 // of a name without a series: its entry in heap and map
+	candidateBytes     = 192 // of a name without a series: its entry in heap and map, without the name itself
 	familyBytes        = 2048
-	closedBytes        = 640 // of a closed label: its table
+	closedBytes        = 512 // of a closed label: its table
+	closedValueBytes   = 48  // of each of its values
 )
 
 // FamilyConfig configures a [Family]. Name and Label must be given.
@@ -136,12 +137,16 @@ func (c *FamilyConfig) combinations() int {
 
 // fixedBytes is what a family takes beside its series.
 func (c *FamilyConfig) fixedBytes() int64 {
-	return familyBytes + int64(len(c.Closed))*closedBytes + int64(max(c.MaxSeries, 16))*int64(candidateBytes+c.MaxLabelBytes)
+	sum := familyBytes + int64(max(c.MaxSeries, 16))*(candidateBytes+nameBytes(c.MaxLabelBytes))
+	for _, l := range c.Closed {
+		sum += closedBytes + int64(len(l.Values))*closedValueBytes
+	}
+	return sum
 }
 
 // leastBytes is what a family takes that has its pinned series only.
 func (c *FamilyConfig) leastBytes() int64 {
-	t := table[*combinations]{config: tableConfig[*combinations]{valueBytes: combinationsBytes(c.combinations())}}
+	t := table[combinations]{config: tableConfig[combinations]{valueBytes: combinationsBytes(c.combinations())}}
 	sum := c.fixedBytes()
 	for _, name := range append(c.Pinned, OtherName, RetiredName) {
 		sum += t.seriesBytes(name)

@@ -45,10 +45,10 @@ func (f *Family) Snapshot() FamilySnapshot {
 func (f *Family) copyCounts(s *FamilySnapshot) {
 	f.mu.Lock() // so that no counts move meanwhile
 	defer f.mu.Unlock()
-	t := f.table
+	t, combinations := f.table, f.config.combinations()
 	for e := range t.index.all() {
 		open := e == t.other || e == t.retired
-		for i := range e.value.n {
+		for i := range combinations {
 			n := e.value.sum(i)
 			values, declared := f.values(e.name, i)
 			if n > 0 || declared && e.pinned() && !open {

@@ -29,6 +29,7 @@ var errHangs = errors.New("metrics: the figures are being read, and that takes t
 // makes it, or errHangs. answer runs with no lock held and must not return nil. If it panics or ends
 // its goroutine, one of those who wait calls theirs.
 func (f *flight) do(ctx context.Context, answer func() []byte) ([]byte, error) {
+	var late <-chan time.Time // when patience ends, once there is something to wait for
 	for {
 		c, mine := f.join()
 		if mine {
@@ -36,14 +37,16 @@ func (f *flight) do(ctx context.Context, answer func() []byte) ([]byte, error) {
 			c.body = answer()
 			return c.body, nil
 		}
-		late := time.NewTimer(patience)
+		if late == nil {
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			late = timer.C
+		}
 		select {
 		case <-c.done:
-			late.Stop()
 		case <-ctx.Done():
-			late.Stop()
 			return nil, ctx.Err()
-		case <-late.C:
+		case <-late:
 			return nil, errHangs
 		}
 		if c.body != nil {

@@ -65,8 +65,18 @@ func (r *Recorder) handler(offered ...format) http.Handler {
 	})
 }
 
+// encode returns a snapshot in a format. Nobody keeps its copies of the response times, so
+// that they are made in the scratch of the recorder, which encodings take in turns. The
+// application's functions have returned by then.
 func (r *Recorder) encode(f format) []byte {
-	s := r.Snapshot()
+	s, rings := r.snapshotBeforeTimes()
+	r.scratch.mu.Lock()
+	defer r.scratch.mu.Unlock()
+	n := r.times.most()
+	for _, ring := range rings {
+		n += ring.most()
+	}
+	s.readTimes(r.clock.precise(), r.times, rings, r.scratch.room(n))
 	if f != jsonFormat {
 		return s.appendText(nil, f == openMetrics)
 	}

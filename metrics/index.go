@@ -6,71 +6,92 @@ import (
 	"sync/atomic"
 )
 
-// An index finds values by name: an open hash table with linear probing. get takes
+// An index finds series by name: an open hash table with linear probing. get takes
 // no lock; put, delete and all must not be called at the same time as each
 // other.
 //
-// A slot goes from nil to an entry and from that to the tombstone, and never
+// A slot goes from nil to a series and from that to the tombstone, and never
 // back, so that a reader that probes beside a writer meets whatever was there
 // before it began. Tombstones leave when the table is made anew, which get does
 // not see: it goes on in the old one.
-type index[T any] struct {
-	seed  maphash.Seed
-	slots atomic.Pointer[[]atomic.Pointer[indexed[T]]] // a power of two of them
-	used  int                                          // slots that are not nil
-	live  int                                          // of these, the ones with an entry
-	gone  *indexed[T]                                  // the tombstone, which has no name
-}
-
-type indexed[T any] struct {
-	name  string
-	hash  uint64
-	value T
+type index[T cell[T]] struct {
+	seed   maphash.Seed
+	secret [6]uint64
+	slots  atomic.Pointer[[]atomic.Pointer[series[T]]] // a power of two of them
+	used   int                                         // slots that are not nil
+	live   int                                         // of these, the ones with a series
+	gone   *series[T]                                  // the tombstone, which has a key that no name has
 }
 
 const minSlots = 8
 
-func newIndex[T any]() *index[T] {
-	x := &index[T]{seed: maphash.MakeSeed(), gone: new(indexed[T])}
-	slots := make([]atomic.Pointer[indexed[T]], minSlots)
+func newIndex[T cell[T]]() *index[T] {
+	x := &index[T]{seed: maphash.MakeSeed(), gone: &series[T]{key: key{a: 1}}} // of no name: that of the empty one is 0
+	for i := range x.secret {
+		x.secret[i] = maphash.Comparable(x.seed, i)
+	}
+	slots := make([]atomic.Pointer[series[T]], minSlots)
 	x.slots.Store(&slots)
 	return x
 }
 
-// get returns the value of name, which must not be empty.
-func (x *index[T]) get(name string) (value T, ok bool) {
-	hash := maphash.String(x.seed, name)
+// get returns the series of name, nil if there is none.
+func (x *index[T]) get(name string) *series[T] {
+	s, _, _ := x.locate(name)
+	return s
+}
+
+// locate is get, and returns the key of the name and its hash besides. All of it is in one
+// function because the calls would take as long as the work.
+func (x *index[T]) locate(name string) (s *series[T], of key, hash uint64) {
+	n := len(name)
+	switch {
+	case n > keyBytes:
+		return x.locateLong(name)
+	case n > 16:
+		of = key{word64(name), word64(name[8:]), word64(name[n-16:]), word64(name[n-8:])}
+	default:
+		of = shortKey(name)
+	}
+	hash = fold(x.secret[0]^of.a, x.secret[1]^of.b) + fold(x.secret[2]^of.c, x.secret[3]^of.d)
+	hash = fold(x.secret[4]^hash, x.secret[5]^uint64(n))
 	slots := *x.slots.Load()
 	for i := hash; ; i++ {
-		e := slots[i&uint64(len(slots)-1)].Load()
-		if e == nil {
-			return value, false
-		}
-		if e.hash == hash && e.name == name {
-			return e.value, true
+		s := slots[i&uint64(len(slots)-1)].Load()
+		if s == nil || s.key == of && len(s.name) == n {
+			return s, of, hash
 		}
 	}
 }
 
-// put adds a name that is not there.
-func (x *index[T]) put(name string, value T) {
+// locateLong is locate for a name that is longer than its key. All of these have the same.
+func (x *index[T]) locateLong(name string) (s *series[T], of key, hash uint64) {
+	hash = maphash.String(x.seed, name)
+	slots := *x.slots.Load()
+	for i := hash; ; i++ {
+		s := slots[i&uint64(len(slots)-1)].Load()
+		if s == nil || s.hash == hash && s.name == name {
+			return s, of, hash
+		}
+	}
+}
+
+// put adds a series whose name has none.
+func (x *index[T]) put(s *series[T]) {
 	if 2*(x.used+1) > len(*x.slots.Load()) {
 		x.rebuild()
 	}
-	x.place(*x.slots.Load(), &indexed[T]{name, maphash.String(x.seed, name), value})
+	_, s.key, s.hash = x.locate(s.name)
+	x.place(*x.slots.Load(), s)
 	x.used++
 	x.live++
 }
 
-// delete removes name, if it is there.
-func (x *index[T]) delete(name string) {
+// delete removes a series that was put here.
+func (x *index[T]) delete(s *series[T]) {
 	slots := *x.slots.Load()
-	for i := maphash.String(x.seed, name); ; i++ {
-		slot := &slots[i&uint64(len(slots)-1)]
-		switch e := slot.Load(); {
-		case e == nil:
-			return
-		case e.name == name:
+	for i := s.hash; ; i++ {
+		if slot := &slots[i&uint64(len(slots)-1)]; slot.Load() == s {
 			slot.Store(x.gone)
 			x.live--
 			return
@@ -84,31 +105,28 @@ func (x *index[T]) rebuild() {
 	for size < 4*(x.live+1) {
 		size *= 2
 	}
-	slots := make([]atomic.Pointer[indexed[T]], size)
-	old := *x.slots.Load()
-	for i := range old {
-		if e := old[i].Load(); e != nil && e != x.gone {
-			x.place(slots, e)
-		}
+	slots := make([]atomic.Pointer[series[T]], size)
+	for s := range x.all() {
+		x.place(slots, s)
 	}
 	x.used = x.live
 	x.slots.Store(&slots)
 }
 
-func (x *index[T]) place(slots []atomic.Pointer[indexed[T]], e *indexed[T]) {
-	i := e.hash
+func (x *index[T]) place(slots []atomic.Pointer[series[T]], s *series[T]) {
+	i := s.hash
 	for slots[i&uint64(len(slots)-1)].Load() != nil {
 		i++
 	}
-	slots[i&uint64(len(slots)-1)].Store(e)
+	slots[i&uint64(len(slots)-1)].Store(s)
 }
 
-// all returns the values in no particular order. delete may be called meanwhile.
-func (x *index[T]) all() iter.Seq[T] {
-	return func(yield func(T) bool) {
+// all returns the series in no particular order. delete may be called meanwhile.
+func (x *index[T]) all() iter.Seq[*series[T]] {
+	return func(yield func(*series[T]) bool) {
 		slots := *x.slots.Load()
 		for i := range slots {
-			if e := slots[i].Load(); e != nil && e != x.gone && !yield(e.value) {
+			if s := slots[i].Load(); s != nil && s != x.gone && !yield(s) {
 				return
 			}
 		}

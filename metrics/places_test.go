@@ -37,7 +37,7 @@ func FuzzRingByTurns(f *testing.F) {
 			r.write(turns[choice*choice%len(turns)], uint64(newWord(code, 0)))
 			made++
 		}
-		s := r.snapshot(1)
+		s := r.snapshot(1, nil)
 		require.Equal(t, uint64(made), s.Observed)
 		require.LessOrEqual(t, s.Count, int(size))
 		if made < 2*int64(len(r.words)) {
@@ -71,7 +71,7 @@ func TestRingIsExactAgainWhenOneWrites(t *testing.T) {
 		}
 		r.write(turns[n%int64(len(turns))], uint64(newWord(code, 0)))
 	}
-	s := r.snapshot(1)
+	s := r.snapshot(1, nil)
 	require.Equal(t, 1000, s.Count)
 	require.GreaterOrEqual(t, s.Quantile(0.008), int64(19_000))
 }
@@ -99,7 +99,7 @@ func TestRingGrowsTurnsWhenWritersMeet(t *testing.T) {
 	}
 	wg.Wait()
 	require.Len(t, r.places.many.Load().of, min(16, mostStripes()))
-	s := r.snapshot(1)
+	s := r.snapshot(1, nil)
 	require.Equal(t, uint64(1000+writers*each), s.Observed)
 	require.Equal(t, 1000, s.Count)
 

@@ -39,8 +39,9 @@ type ProfilesConfig struct {
 	// Keep is how many profiles there are at most. Zero means 4.
 	Keep int
 
-	// MaxBytes is how large a profile may be, so that all of them take Keep times as much. Zero
-	// means 4 MB.
+	// MaxBytes is how large a profile may be, so that all of them take Keep times as much, the
+	// one that is being written among them. Those that are there already, from a run with a
+	// greater bound, stay until newer ones take their place. Zero means 4 MB.
 	MaxBytes int64
 }
 

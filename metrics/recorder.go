@@ -48,6 +48,7 @@ type Recorder struct {
 	claimed   map[string]bool // names that they and their parts have
 	figures   int             // how many names they have declared
 	flights   [formats]flight // guarded by themselves
+	scratch   scratch         // of encode; locked for itself, by who does not hold mu
 }
 
 // NewRecorder returns a recorder that has seen nothing, or the error of

@@ -17,7 +17,8 @@ const (
 // RingConfig configures a [Ring]. Its zero value is usable.
 type RingConfig struct {
 	// Size is how many observations the ring holds. Zero means 1,000. It must be
-	// at most 16,777,216. Each takes 8 bytes; the next power of two is allocated.
+	// at most 16,777,216. Each takes 8 bytes; the next power of two is allocated. Bytes
+	// says what a ring takes in all.
 	Size int
 
 	// MaxAge is how long an observation counts, to 1/64 of it. Zero means 5 minutes,
@@ -71,6 +72,7 @@ type Ring[T Number] struct {
 	places  places
 	dropped atomic.Uint64
 	cached  cached[T]
+	scratch scratch // of Quantiles
 }
 
 // NewRing returns an empty ring of durations, or the error of

@@ -26,13 +26,17 @@ type RingSnapshot[T Number] struct {
 // Snapshot returns the observations that count now.
 // It takes O(n log n) time for n observations and one allocation, and delays
 // no writer and no other reader.
-func (r *Ring[T]) Snapshot() RingSnapshot[T] { return r.snapshot(r.clock.precise()) }
+func (r *Ring[T]) Snapshot() RingSnapshot[T] { return r.snapshot(r.clock.precise(), nil) }
 
-func (r *Ring[T]) snapshot(at time.Duration) RingSnapshot[T] {
+// snapshot is Snapshot at a time of r.clock, in the room that codes has behind it if that
+// is enough.
+func (r *Ring[T]) snapshot(at time.Duration, codes []uint64) RingSnapshot[T] {
 	last := r.places.end()
 	s := RingSnapshot[T]{Observed: r.places.taken(), Dropped: r.dropped.Load()}
 	n := min(uint64(r.config.Size), last)
-	s.codes = make([]uint64, 0, n)
+	if s.codes = codes[len(codes):]; uint64(cap(s.codes)) < n {
+		s.codes = make([]uint64, 0, n)
+	}
 	now := int64(at) >> r.shift
 	oldest, sum := int64(0), 0.0
 	for i := last - n; i < last; i++ {
@@ -58,6 +62,9 @@ func (r *Ring[T]) snapshot(at time.Duration) RingSnapshot[T] {
 	}
 	return s
 }
+
+// most returns how many observations there may be at most by now.
+func (r *Ring[T]) most() int { return int(min(uint64(r.config.Size), r.places.end())) }
 
 // mean returns sum/n within least and most, which rounding could leave.
 func mean[T Number](sum float64, n int, least, most T) T {
@@ -136,7 +143,7 @@ func (r *Ring[T]) Cached() RingSnapshot[T] {
 	defer c.mu.Unlock()
 	if s = c.latest.Load(); s == nil || now-s.at >= r.config.CacheFor {
 		now = r.clock.precise()
-		s = &agingSnapshot[T]{r.snapshot(now), now}
+		s = &agingSnapshot[T]{r.snapshot(now, nil), now}
 		c.latest.Store(s)
 	}
 	return s.RingSnapshot

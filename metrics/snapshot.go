@@ -112,13 +112,16 @@ type Losses struct {
 // time and memory in proportion to the number of series and of response times
 // kept; it holds the recorder's lock only while it copies counters.
 func (r *Recorder) Snapshot() Snapshot {
-	s := Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Value()}
+	s, rings := r.snapshotBeforeTimes()
+	s.readTimes(r.clock.precise(), r.times, rings, nil)
+	return s
+}
+
+// snapshotBeforeTimes returns a snapshot that lacks the response times, and the rings of
+// its endpoints, in their order. All functions of the application's have been called.
+func (r *Recorder) snapshotBeforeTimes() (s Snapshot, rings []*Ring[time.Duration]) {
+	s = Snapshot{At: time.Now(), Memory: ReadMemory(), InFlight: r.inFlight.Value()}
 	rings, sources := r.copyCounts(&s)
-	s.Times = r.times.Snapshot()
-	for i := range rings {
-		s.Endpoints[i].Times = rings[i].Snapshot()
-	}
-	slices.SortFunc(s.Endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Errors, func(a, b ErrorKind) int { return cmp.Compare(a.Kind, b.Kind) })
 	s.Values = readSources(sources, &r.panics)
 	s.Losses.ClippedNames = r.clipped.Load()
@@ -126,7 +129,22 @@ func (r *Recorder) Snapshot() Snapshot {
 	s.Losses.CallbackPanics = r.panics.Load()
 	s.Losses.NegativeDurations = r.negative.Load()
 	s.Losses.WarningsSuppressed = r.slowAlarm.total.Load() + r.rateAlarm.total.Load()
-	return s
+	return s, rings
+}
+
+// readTimes adds the response times, of all endpoints and of each, in the room that codes
+// has as far as that goes, and puts the endpoints in order.
+func (s *Snapshot) readTimes(at time.Duration, all *Ring[time.Duration], rings []*Ring[time.Duration], codes []uint64) {
+	read := func(r *Ring[time.Duration]) RingSnapshot[time.Duration] {
+		times := r.snapshot(at, codes)
+		codes = codes[:min(len(codes)+times.Count, cap(codes))]
+		return times
+	}
+	s.Times = read(all)
+	for i, ring := range rings {
+		s.Endpoints[i].Times = read(ring)
+	}
+	slices.SortFunc(s.Endpoints, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // copyCounts copies what r.mu guards into s, and returns the rings of the

@@ -25,7 +25,7 @@ const halfLife = 5 * time.Minute
 type table[T cell[T]] struct {
 	config tableConfig[T]
 
-	index          *index[*series[T]]
+	index          *index[T]
 	other, retired *series[T]
 	dynamic        int           // how many are not pinned
 	bytes          int64         // of all series; see seriesBytes
@@ -55,10 +55,12 @@ type tableConfig[T any] struct {
 // look whether it is gone, and if so, see to it that table.late is called: a count
 // that remove did not move is one whose maker sees that the series is gone.
 type series[T cell[T]] struct {
+	key    key // of the name, as the index makes it
+	hash   uint64
 	name   string
 	number uint64 // of its admission, 0 if it is pinned
 	value  T
-	used   atomic.Int64 // when it was last used, in usedUnits
+	used   atomic.Int64 // when it was last used, without usedBits
 	gone   atomic.Bool  // retired: what is counted here is seen by nobody
 
 	missed  uint64 // at most so much was counted for the name in that of all others
@@ -66,20 +68,20 @@ type series[T cell[T]] struct {
 	counted uint64 // the value's count at the last cooling
 }
 
-// usedUnit is how exactly a series knows when it was last used: a second, so that
-// it is written once in a second rather than with each use.
-const usedUnit = 1 << 30
+// usedBits is how many bits of the time a series does not keep when it is used. What
+// remains are seconds, about, so that it is written once in a second rather than with each
+// use.
+const usedBits = 30
 
-// seriesOverhead is what a series takes beside its name and value: itself, its
-// entry in the index, four slots there and as many again while the index is made
-// anew.
-const seriesOverhead = 96 + 48 + 8*8
+// seriesOverhead is what a series takes beside its name and value: itself, four slots in
+// the index, and as many again while that is made anew.
+const seriesOverhead = 128 + 8*8
 
 func newTable[T cell[T]](c tableConfig[T]) *table[T] {
-	t := &table[T]{config: c, index: newIndex[*series[T]](), waiting: newCandidates(max(c.maxDynamic, 16))}
+	t := &table[T]{config: c, index: newIndex[T](), waiting: newCandidates(max(c.maxDynamic, 16))}
 	t.other, t.retired = t.pin(OtherName), t.pin(RetiredName)
 	for _, name := range c.pinned {
-		if _, ok := t.index.get(name); !ok {
+		if t.index.get(name) == nil {
 			t.pin(name)
 		}
 	}
@@ -88,15 +90,19 @@ func newTable[T cell[T]](c tableConfig[T]) *table[T] {
 
 func (t *table[T]) pin(name string) *series[T] {
 	s := &series[T]{name: strings.Clone(name), value: t.config.newValue()}
-	t.index.put(s.name, s)
+	t.index.put(s)
 	t.bytes += t.seriesBytes(name)
 	return s
 }
 
 // seriesBytes returns what the series of a name takes at most.
 func (t *table[T]) seriesBytes(name string) int64 {
-	return seriesOverhead + t.config.valueBytes + int64(len(name)+15)&^15
+	return seriesOverhead + t.config.valueBytes + nameBytes(len(name))
 }
+
+// nameBytes returns what the allocator takes for a name of n bytes at most: of longer ones
+// a fifth more than they need.
+func nameBytes(n int) int64 { return int64(n+n/5+15) &^ 15 }
 
 // fits reports whether there is room for a series of that name, beside all others
 // or, if there is one, in the place of victim.
@@ -110,17 +116,16 @@ func (t *table[T]) fits(name string, victim *series[T]) bool {
 
 // find returns the series of name, nil if it has none. It takes no lock.
 func (t *table[T]) find(name string, now time.Duration) *series[T] {
-	s, ok := t.index.get(name)
-	if !ok {
-		return nil
+	s := t.index.get(name)
+	if s != nil {
+		s.use(now)
 	}
-	s.use(now)
 	return s
 }
 
 // use notes that the series is used at now.
 func (s *series[T]) use(now time.Duration) {
-	if at := int64(now / usedUnit); s.used.Load() != at {
+	if at := int64(now >> usedBits); s.used.Load() != at {
 		s.used.Store(at)
 	}
 }
@@ -155,8 +160,8 @@ func (t *table[T]) admit(name string, n uint64, now time.Duration) *series[T] {
 	name = strings.Clone(name) // the caller's may be part of something large
 	t.admissions++
 	s := &series[T]{name: name, number: t.admissions, missed: missed, heat: heat, value: t.config.newValue()}
-	s.used.Store(int64(now / usedUnit))
-	t.index.put(name, s)
+	s.used.Store(int64(now >> usedBits))
+	t.index.put(s)
 	t.bytes += t.seriesBytes(name)
 	t.coolest = min(t.coolest, heat)
 	t.dynamic++
@@ -207,7 +212,7 @@ func (t *table[T]) cool(now time.Duration) {
 func (t *table[T]) sweep(now, before time.Duration) (removed int) {
 	t.cool(now)
 	for s := range t.index.all() {
-		if !s.pinned() && time.Duration(s.used.Load())*usedUnit < before {
+		if !s.pinned() && time.Duration(s.used.Load())<<usedBits < before {
 			t.remove(s)
 			removed++
 		}
@@ -216,7 +221,7 @@ func (t *table[T]) sweep(now, before time.Duration) (removed int) {
 }
 
 func (t *table[T]) remove(s *series[T]) {
-	t.index.delete(s.name)
+	t.index.delete(s)
 	t.bytes -= t.seriesBytes(s.name)
 	t.dynamic--
 	t.retirements++

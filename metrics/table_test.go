@@ -61,8 +61,7 @@ func (t *table[T]) use(name string, now time.Duration) bool {
 }
 
 func (t *table[T]) has(name string) bool {
-	_, ok := t.index.get(name)
-	return ok
+	return t.index.get(name) != nil
 }
 
 func newCountTable(maxDynamic int, maxBytes int64, pinned ...string) *table[*errorKind] {
@@ -276,7 +275,7 @@ func TestRecordToASeriesTakesNoLock(t *testing.T) {
 	require.NoError(t, err)
 	r.Record("dynamic", 200, 0)
 	r.Error("kind")
-	for _, mu := range []*sync.Mutex{&r.mu, &r.recent.mu, &r.times.cached.mu} {
+	for _, mu := range []*sync.Mutex{&r.mu, &r.recent.mu, &r.scratch.mu, &r.times.cached.mu, &r.times.scratch.mu} {
 		mu.Lock()
 		defer mu.Unlock()
 	}

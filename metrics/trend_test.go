@@ -136,6 +136,32 @@ func TestTrendWithTiesIsNotOverconfident(t *testing.T) {
 	require.InDelta(t, 0.05, float64(above)/series, 0.014)
 }
 
+// How often noise is suspected that is looked at again and again, for a month.
+func TestGrowthSuspectsNoiseSeldom(t *testing.T) {
+	const days = 30
+	random := rand.New(rand.NewPCG(7, 8))
+	tr := trend{block: defaultGrowthWindow / trendPoints}
+	told := map[float64]int{0.999: 0, 0.9999: 0}
+	suspected := map[float64]bool{}
+	for now := time.Duration(0); now < days*24*time.Hour; now += tr.block {
+		tr.add(now, 0.5+0.05*random.NormFloat64())
+		s, ok := tr.estimate()
+		if !ok {
+			continue
+		}
+		g := growthOf(s, gib, time.Unix(0, 0).Add(now))
+		for confidence := range told {
+			before := suspected[confidence]
+			suspected[confidence] = g.suspected(WatchConfig{GrowthConfidence: confidence}.withDefaults(), before)
+			if suspected[confidence] && !before {
+				told[confidence]++
+			}
+		}
+	}
+	require.InDelta(t, days/4., told[0.999], 6)
+	require.LessOrEqual(t, told[0.9999], 3)
+}
+
 func FuzzTrend(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
 	f.Fuzz(func(t *testing.T, readings []byte) {

@@ -75,6 +75,9 @@ type WatchConfig struct {
 	// confidence the memory grows, and at the present rate reaches the limit within
 	// this time. Zero means 24 hours and 0.999. The suspicion ends at a confidence below 0.9
 	// or at a limit twice as far away.
+	// The confidence is that of one look, and there are 32 in a GrowthWindow: low-water marks
+	// without a trend that vary by some percent of the limit are suspected about once in four
+	// days at 0.999, and once in six weeks at 0.9999, with a window of 1 hour (simulated).
 	GrowthHorizon    time.Duration
 	GrowthConfidence float64
 
@@ -164,8 +167,9 @@ func logChange(e Event) {
 // janitor calls Sweep, every ten seconds say.
 //
 // The level rises as soon as the share of the limit reaches High or Critical. It
-// falls when the share has been Hysteresis below that for Dwell, so that a
-// share which wavers at a threshold causes one event, not many.
+// falls when the share has been Hysteresis below that for Dwell, to the lowest level of
+// which that is true, so that a share which wavers at a threshold, or falls below all of
+// them for a moment, causes one event, not many.
 type Watch struct {
 	config WatchConfig // with defaults filled in
 	start  time.Time

@@ -94,6 +94,32 @@ func TestWatchFallsByOneLevelIfThatIsAll(t *testing.T) {
 	})
 }
 
+// Each level has a dwell of its own: a moment below High does not end what was critical
+// a minute ago.
+func TestWatchFallsNoFurtherThanItHasDwelt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newWatch(t, metrics.WatchConfig{})
+		g.see(95)
+		g.see(85)
+		time.Sleep(time.Minute)
+		require.Equal(t, metrics.LevelHigh, g.see(10), "not critical for a minute, and low for a moment")
+		time.Sleep(time.Minute - 1)
+		require.Equal(t, metrics.LevelHigh, g.see(10))
+		time.Sleep(time.Nanosecond)
+		require.Equal(t, metrics.LevelOK, g.see(10))
+
+		g.events = nil
+		g.see(95)
+		for range 60 { // a saw-tooth whose troughs are below all thresholds
+			g.see(85)
+			time.Sleep(7 * time.Second)
+			g.see(30)
+			time.Sleep(7 * time.Second)
+		}
+		require.Len(t, g.events, 2, "to critical, and back to high")
+	})
+}
+
 // The collector's saw-tooth across the threshold is one event, not many.
 func TestWatchDoesNotFlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -66,7 +66,7 @@ func TestWordAge(t *testing.T) {
 // reads or sweeps the ring before.
 func TestRingForgetsForGood(t *testing.T) {
 	for name, forget := range map[string]func(r *Ring[float64], at time.Duration){
-		"snapshot": func(r *Ring[float64], at time.Duration) { r.snapshot(at) },
+		"snapshot": func(r *Ring[float64], at time.Duration) { r.snapshot(at, nil) },
 		"sweep": func(r *Ring[float64], at time.Duration) {
 			r.clock.base = time.Now().Add(-at)
 			require.Equal(t, 3, r.Sweep())
@@ -78,9 +78,9 @@ func TestRingForgetsForGood(t *testing.T) {
 				r.observe(0, 7)
 			}
 			lap := time.Duration(1) << (tickBits + r.shift)
-			require.Equal(t, 3, r.snapshot(30*time.Second).Count)
+			require.Equal(t, 3, r.snapshot(30*time.Second, nil).Count)
 			forget(r, time.Hour)
-			require.Zero(t, r.snapshot(lap).Count)
+			require.Zero(t, r.snapshot(lap, nil).Count)
 		})
 	}
 }
