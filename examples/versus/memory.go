@@ -65,6 +65,7 @@ func classOf(name string) chart.Class {
 }
 
 func (m *memory) fill(p peer.Peer[uint64, uint64]) (held int, overhead float64, collection time.Duration, err error) {
+	collectionTime() // the first ones after a cache was dropped have to sweep what it left
 	before, collected := memoryOf(nil), collectionTime()
 	s, err := p.New(peer.Limits[uint64, uint64]{Entries: m.entries, TTL: time.Hour})
 	if err != nil {
