@@ -285,3 +285,28 @@ func TestGhostLife(t *testing.T) {
 		}
 	}
 }
+
+// A bucket remembers four, one whose fingerprint would be zero among them, and forgets the oldest for a fifth, wherever that is.
+func TestAFullBucketForgetsTheOldest(t *testing.T) {
+	hashes := []uint32{0, 2, 3, 4}
+	for oldest := range hashes {
+		g := ghosts{buckets: make([]ghostBucket, 1)}
+		for i, h := range hashes {
+			tick := uint16(20 + i)
+			if i == oldest {
+				tick = 10
+			}
+			g.put(h, tick, i%2 == 0)
+		}
+		g.put(5, 30, false)
+		require.True(t, g.take(5, 30).found)
+		for i, h := range hashes {
+			want := ghost{}
+			if i != oldest {
+				want = ghost{found: true, age: uint16(10 - i), leftMain: i%2 == 0}
+			}
+			require.Equal(t, want, g.take(h, 30), "%d, the oldest is %d", i, oldest)
+		}
+		require.Zero(t, g.buckets[0])
+	}
+}
