@@ -210,9 +210,9 @@ func (s *shard[K, V]) costOf(i uint32) int64 {
 	return 0
 }
 
+// setCost is for an engine that is costly.
 func (s *shard[K, V]) setCost(i uint32, c int64) {
-	if b := s.slab.Load(); b.cost != nil {
-		s.held += c - int64(b.cost[i])*costUnit
-		b.cost[i] = uint32(c / costUnit)
-	}
+	cost := s.slab.Load().cost
+	s.held += c - int64(cost[i])*costUnit
+	cost[i] = uint32(c / costUnit)
 }

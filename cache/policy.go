@@ -21,7 +21,7 @@ package cache
 //     that were open it: it closes where coming back says nothing about the future,
 //     as in a scan that goes to and fro.
 //
-// Invariants: each entry is in exactly one queue, that of its stamp; a queue's cost is
+// Invariants: each entry is in exactly one queue, that of its node; a queue's cost is
 // the sum of its entries' costs. checkInvariants walks them.
 //
 // Time is counted in misses. A tick is a sixteenth of the number of live entries, so

@@ -69,11 +69,8 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 // fill gives a busy slot, number i of b, its new value, and then its new mark and deadlines: see slot. The
 // hard one comes first, so that no reader puts off the other beyond it.
 func (e *engine[K, V]) fill(b *slab[K, V], i uint32, sl *slot[K, V], w *write[K, V]) {
-	if val := (cell[V]{v: w.val}); e.valPlan.shape == shapeScalar {
-		sl.val.storeWord(*val.word())
-	} else {
-		storeCell(&sl.val, &val, &e.valPlan)
-	}
+	val := cell[V]{v: w.val}
+	storeCell(&sl.val, &val, &e.valPlan)
 	if e.grouped {
 		b.marks[i].Store(uint64(w.mark))
 	}

@@ -101,9 +101,6 @@ func (c *cell[T]) word() *uintptr { return (*uintptr)(unsafe.Pointer(c)) }
 // loadWord is loadCell for a shared cell of shapeScalar.
 func (c *cell[T]) loadWord() uintptr { return atomic.LoadUintptr((*uintptr)(unsafe.Pointer(c))) }
 
-// storeWord is storeCell for a shared cell of shapeScalar.
-func (c *cell[T]) storeWord(w uintptr) { atomic.StoreUintptr((*uintptr)(unsafe.Pointer(c)), w) }
-
 // loadCell copies the shared cell src to the private cell dst, word by word,
 // each with one atomic load. The copy may be torn between words: the caller
 // validates the slot's version before it looks at what was copied.
@@ -136,10 +133,16 @@ func loadWords(d, s unsafe.Pointer, l *wordPlan) {
 // storeCell copies the private cell src to the shared cell dst, word by word,
 // each with one atomic store. The slot must be busy by the caller's hand, or free and the shard's lock held.
 func storeCell[T any](dst, src *cell[T], l *wordPlan) {
-	d, s := unsafe.Pointer(dst), unsafe.Pointer(src)
+	if l.shape == shapeScalar {
+		atomic.StoreUintptr((*uintptr)(unsafe.Pointer(dst)), *(*uintptr)(unsafe.Pointer(src)))
+	} else {
+		storeWide(unsafe.Pointer(dst), unsafe.Pointer(src), l)
+	}
+}
+
+// storeWide is apart so that the compiler inlines storeCell.
+func storeWide(d, s unsafe.Pointer, l *wordPlan) {
 	switch l.shape {
-	case shapeScalar:
-		atomic.StoreUintptr((*uintptr)(d), *(*uintptr)(s))
 	case shapeString:
 		atomic.StorePointer((*unsafe.Pointer)(d), *(*unsafe.Pointer)(s))
 		atomic.StoreUintptr((*uintptr)(unsafe.Add(d, wordSize)), *(*uintptr)(unsafe.Add(s, wordSize)))

@@ -192,16 +192,8 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	b := s.slab.Load()
 	sl := &b.slots[i]
 	key, val := cell[K]{v: w.key}, cell[V]{v: w.val}
-	if e.keyPlan.shape == shapeScalar {
-		sl.key.storeWord(*key.word())
-	} else {
-		storeCell(&sl.key, &key, &e.keyPlan)
-	}
-	if e.valPlan.shape == shapeScalar {
-		sl.val.storeWord(*val.word())
-	} else {
-		storeCell(&sl.val, &val, &e.valPlan)
-	}
+	storeCell(&sl.key, &key, &e.keyPlan)
+	storeCell(&sl.val, &val, &e.valPlan)
 	if e.idle != 0 {
 		b.hard[i].Store(w.hard)
 	}

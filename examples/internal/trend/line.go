@@ -15,7 +15,6 @@ type Line struct {
 	PerHour   float64 // the slope
 	Error     float64 // its standard error
 	Low, High float64 // where the slope is, with a confidence of 95 %
-	Hours     float64 // between the first and the last point
 }
 
 // Through returns the line through points, oldest first, and false if there are fewer than five blocks of them or
@@ -49,7 +48,7 @@ func Through(points []Point) (Line, bool) {
 		rests[i] = y[i] - meanY - slope*(x[i]-meanX)
 	}
 	witnesses, squares := effective(rests)
-	l := Line{PerHour: slope, Error: math.Sqrt(squares / (witnesses - 2) / xx), Hours: points[len(points)-1].At.Sub(points[0].At).Hours()}
+	l := Line{PerHour: slope, Error: math.Sqrt(squares / (witnesses - 2) / xx)}
 	reach := student(witnesses-2) * l.Error
 	l.Low, l.High = slope-reach, slope+reach
 	return l, true
@@ -68,6 +67,7 @@ func effective(rests []float64) (witnesses, squares float64) {
 	if squares == 0 {
 		return n, 0
 	}
+	// The correlation of a short series comes out too small (Kendall, Biometrika 41, 1954, pages 403 to 404).
 	r := ((n-1)*together/squares + 1) / (n - 4)
 	if r <= 0 { // they alternate: that makes no line more certain
 		return n, squares
@@ -87,6 +87,3 @@ func student(freedom float64) float64 {
 
 // Rises reports whether the slope is above zero with that confidence, which is an accident once in some forty times.
 func (l Line) Rises() bool { return l.Low > 0 }
-
-// Grown returns how much the line rises from the first point to the last.
-func (l Line) Grown() float64 { return l.PerHour * l.Hours }
