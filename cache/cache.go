@@ -105,23 +105,7 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 // Get returns the value for key and reports whether there was one. An expired entry
 // counts as absent, swept or not. Get takes constant time, takes no lock and does
 // not allocate.
-func (c *Cache[K, V]) Get(key K) (V, bool) {
-	var val cell[V]
-	h := hashOf(&c.engine.hasher, &key)
-	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
-	if !ok || c.engine.clock.passed(deadlineOf(f.meta)) {
-		c.reads.mine().misses.Add(1)
-		var none V
-		return none, false
-	}
-	if c.engine.idle != 0 {
-		c.engine.touch(&f)
-	} else {
-		f.slot().hit(f.meta)
-	}
-	c.reads.mine().hits.Add(1)
-	return val.v, true
-}
+func (c *Cache[K, V]) Get(key K) (V, bool) { return c.read(key, 0, true) }
 
 // Peek is Get without a trace: it is not counted, does not keep the entry from
 // eviction and does not put off an idle entry's end.
@@ -155,19 +139,40 @@ func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 	return c.set(key, value, ttl, 0)
 }
 
+// set is the hot path of writing. It leaves to store what is not a replacement of one value by another.
 func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 	c.loads.supersede(key)
 	if ttl < 0 {
 		c.Delete(key)
 		return false
 	}
-	var w write[K, V] // a literal would be made elsewhere and copied, which costs more than all the rest of this
-	w.key, w.val, w.mark = key, value, mark
-	c.prepare(&w, ttl)
-	if c.engine.swap(&w) {
+	e := c.engine
+	var hash uint64
+	if e.hasher.kind == hash64 { // hashOf, which the compiler does not inline
+		hash = e.hasher.mix(*(*uint64)(unsafe.Pointer(&key)))
+	} else {
+		hash = hashSlow(&e.hasher, &key)
+	}
+	if c.jitter > 0 {
+		ttl = shorten(ttl, c.jitter)
+	}
+	deadline := e.clock.after(ttl)
+	var cost int64
+	if e.costly {
+		cost = c.costOf(&key, &value)
+	}
+	if !e.notify && c.idle == 0 && e.swap(hash, &key, &value, deadline, cost, mark) {
 		c.reads.mine().replaced.Add(1)
 		return true
 	}
+	return c.store(key, value, hash, deadline, cost, mark)
+}
+
+// store is set where more than a value changes.
+func (c *Cache[K, V]) store(key K, value V, hash uint64, deadline instant, cost int64, mark mark) bool {
+	var w write[K, V] // a literal would be made elsewhere and copied, which costs more than all the rest of this
+	w.key, w.val, w.hash, w.cost, w.mark = key, value, hash, cost, mark
+	c.date(&w, deadline)
 	stored := c.put(&w)
 	if w.removed != nil {
 		c.deliver(w.removed)
@@ -182,16 +187,26 @@ func (c *Cache[K, V]) prepare(w *write[K, V], ttl time.Duration) {
 	if c.jitter > 0 {
 		ttl = shorten(ttl, c.jitter)
 	}
-	w.hard = c.engine.clock.after(ttl)
-	w.deadline = w.hard
+	c.date(w, c.engine.clock.after(ttl))
+	if c.engine.costly {
+		w.cost = c.costOf(&w.key, &w.val)
+	}
+}
+
+// date gives w its deadlines.
+func (c *Cache[K, V]) date(w *write[K, V], hard instant) {
+	w.hard, w.deadline = hard, hard
 	if c.idle > 0 {
-		w.deadline = min(w.hard, c.engine.clock.after(c.idle))
+		w.deadline = min(hard, c.engine.clock.after(c.idle))
 	}
+}
+
+// costOf returns what an entry costs beside its slot. It calls the size function.
+func (c *Cache[K, V]) costOf(key *K, value *V) int64 {
 	if c.size != nil {
-		w.cost = costFor(c.size(w.key, w.val))
-	} else if c.engine.costly {
-		w.cost = costFor(c.ofKey.outside(&w.key) + c.ofValue.outside(&w.val))
+		return costFor(c.size(*key, *value))
 	}
+	return costFor(c.ofKey.outside(key) + c.ofValue.outside(value))
 }
 
 // put stores what w says, or takes out what it was to replace.

@@ -49,6 +49,12 @@ func (c clock) passed(deadline instant) bool {
 	return (t == 0 || deadline-instantOf(t) <= slack) && c.passedNow(deadline)
 }
 
+// far reports whether deadline is so far away that the coarse clock can tell. If not, ask passed.
+func (c clock) far(deadline instant) bool {
+	t := c.Peek()
+	return deadline-instantOf(t) > slack && (t != 0 || deadline == never)
+}
+
 // passedNow is passed for a clock that is stopped or about to be, and for a deadline that is near.
 func (c clock) passedNow(deadline instant) bool {
 	t := c.now()
@@ -62,6 +68,14 @@ const longTTL = time.Minute
 // after returns the deadline of what is to live for ttl from now; zero or less
 // is for ever. It is rounded down, so that nothing lives too long.
 func (c clock) after(ttl time.Duration) instant {
+	if t := c.Peek(); t != 0 && ttl >= longTTL {
+		return min(instantOf(t)+int64(ttl)>>instantShift, never)
+	}
+	return c.afterSlow(ttl)
+}
+
+// afterSlow is apart so that the compiler inlines after.
+func (c clock) afterSlow(ttl time.Duration) instant {
 	if ttl <= 0 {
 		return never
 	}

@@ -33,6 +33,7 @@ type engine[K comparable, V any] struct {
 	base    int64 // bytes of a cache without slots
 	minimum int64 // bytes of a cache with one slot: it has room for an entry of cost zero
 
+	plain   bool    // neither grouped nor idle
 	grouped bool    // entries may belong to groups
 	groups  *groups // nil unless grouped
 
@@ -123,6 +124,7 @@ func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 		e.grouped, e.groups = true, new(groups)
 		e.base += roundUp(int64(unsafe.Sizeof(groups{})), false)
 	}
+	e.plain = !e.grouped && e.idle == 0
 	e.minimum = e.base + e.slabBytes(1)
 	e.agreed = [2]int64{boundOf(int64(c.MaxEntries)), boundOf(c.MaxBytes)}
 	e.entries.bound.Store(e.agreed[0])

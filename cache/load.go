@@ -67,7 +67,7 @@ func (p *LoadPanic) Unwrap() error {
 // A refresh runs with nobody waiting, for at most [Config.RefreshTimeout]. Where MaxLoads are under way
 // it is left to the next caller. If it fails, or panics, the value stays as old as it is.
 func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
-	if v, ok := c.young(key); ok {
+	if v, ok := c.read(key, c.loads.ahead, false); ok {
 		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{plain: load})
@@ -76,7 +76,7 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Co
 // GetOrLoadTTL is GetOrLoad for a loader that says how long its result lives, as [Cache.SetTTL] has it:
 // zero is for ever, and a result with a negative time to live is returned and not stored.
 func (c *Cache[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.Context, K) (V, time.Duration, error)) (V, error) {
-	if v, ok := c.young(key); ok {
+	if v, ok := c.read(key, c.loads.ahead, false); ok {
 		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{timed: load})
@@ -96,25 +96,6 @@ func (l loader[K, V]) call(ctx context.Context, key K, ttl time.Duration) (V, ti
 	}
 	v, err := l.plain(ctx, key)
 	return v, ttl, err
-}
-
-// young is Get for a value that need not be refreshed either. It does not count that there was none. Like Get it
-// stands on its own, so that a hit costs the same.
-func (c *Cache[K, V]) young(key K) (V, bool) {
-	var val cell[V]
-	h := hashOf(&c.engine.hasher, &key)
-	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
-	if !ok || c.engine.clock.passed(deadlineOf(f.meta)-c.loads.ahead) {
-		var none V
-		return none, false
-	}
-	if c.engine.idle != 0 {
-		c.engine.touch(&f)
-	} else {
-		f.slot().hit(f.meta)
-	}
-	c.reads.mine().hits.Add(1)
-	return val.v, true
 }
 
 // getOrLoad is GetOrLoad for a key that has no young value.

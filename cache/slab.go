@@ -42,9 +42,9 @@ func (b *slab[K, V]) headers() headers {
 // slotOverhead is about what an entry costs in the index and the columns.
 const slotOverhead = 26
 
-// bucketsFor returns the number of buckets that index so many slots with a fifth of
+// bucketsFor returns the number of buckets that index so many slots with three tenths of
 // the cells empty: see bucket.
-func bucketsFor(slots int) int { return slots*5/(4*bucketCells) + 1 }
+func bucketsFor(slots int) int { return slots*10/(7*bucketCells) + 1 }
 
 // slabBytes returns what a slab with so many slots costs, and the columns beside it.
 func (e *engine[K, V]) slabBytes(slots int) int64 {

@@ -39,7 +39,7 @@ func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
 	f, ok := e.find(e.shard(w.hash), uint32(w.hash), &w.key, &val)
 	require.True(t, ok)
 	require.True(t, f.slot().take(f.head))
-	e.fill(f.slab, f.at, f.slot(), &w)
+	e.fill(f.slab, f.at, f.slot(), &w.val, w.mark, w.deadline, w.hard)
 
 	f, ok = e.find(e.shard(w.hash), uint32(w.hash), &w.key, &val)
 	require.True(t, ok, "one word is read from a busy slot")

@@ -33,8 +33,8 @@ func TestWaysStayShort(t *testing.T) {
 		require.False(t, found)
 		misses += steps
 	}
-	require.Less(t, float64(hits)/slots, 1.3)
-	require.Less(t, float64(misses)/slots, 1.4)
+	require.Less(t, float64(hits)/slots, 1.15)
+	require.Less(t, float64(misses)/slots, 1.15)
 	for i, h := range hashes {
 		unlink(bs, h, uint32(i))
 	}

@@ -105,10 +105,16 @@ func (c *cell[T]) loadWord() uintptr { return atomic.LoadUintptr((*uintptr)(unsa
 // each with one atomic load. The copy may be torn between words: the caller
 // validates the slot's version before it looks at what was copied.
 func loadCell[T any](dst, src *cell[T], l *wordPlan) {
-	d, s := unsafe.Pointer(dst), unsafe.Pointer(src)
+	if l.shape == shapeScalar {
+		*(*uintptr)(unsafe.Pointer(dst)) = atomic.LoadUintptr((*uintptr)(unsafe.Pointer(src)))
+	} else {
+		loadWide(unsafe.Pointer(dst), unsafe.Pointer(src), l)
+	}
+}
+
+// loadWide is apart so that the compiler inlines loadCell.
+func loadWide(d, s unsafe.Pointer, l *wordPlan) {
 	switch l.shape {
-	case shapeScalar:
-		*(*uintptr)(d) = atomic.LoadUintptr((*uintptr)(s))
 	case shapeString:
 		*(*unsafe.Pointer)(d) = atomic.LoadPointer((*unsafe.Pointer)(s))
 		*(*uintptr)(unsafe.Add(d, wordSize)) = atomic.LoadUintptr((*uintptr)(unsafe.Add(s, wordSize)))
