@@ -157,20 +157,33 @@ func boundOf(configured int64) int64 {
 	return min(configured, unbounded)
 }
 
-// shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and so
-// few that each has a thousand entries to choose a victim from, or where many write, a few hundred. Of very
-// many entries no shard gets more than half of what it can number: see node.
+const (
+	// mostShards are enough for any number of processors.
+	mostShards = 1024
+
+	// A shard that grows is copied with its lock held, which takes two milliseconds for so many entries: none has more, unless there
+	// are mostShards. To have many shards costs time at each insertion: with a million entries, 128 and not 32 are a quarter slower.
+	shardEntries = 1 << 16
+
+	// So many bytes are not divided, or few values would find room in one shard; and more than twice as many are.
+	shardBytes = 1 << 22
+)
+
+// shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and that none takes long to
+// grow, and so few that each has a thousand entries to choose a victim from, or where many write, a few hundred.
 func shardsFor(maxEntries int, maxBytes int64) int {
 	procs := runtime.GOMAXPROCS(0)
-	most := min(1024, 16*procs)
+	n := int64(16 * procs)
 	if maxEntries > 0 {
-		most = min(most, maxEntries/max(256, min(1024, 4096/procs)))
+		each := max(256, min(1024, 4096/procs))
+		n = max(min(n, int64(maxEntries/each)), 2*int64(maxEntries)/shardEntries)
+	} else {
+		n = max(n, maxBytes/(2*shardBytes))
 	}
 	if maxBytes > 0 {
-		most = int(min(int64(most), maxBytes>>22))
+		n = min(n, maxBytes/shardBytes)
 	}
-	most = max(most, min(1024, max(maxEntries>>(nodeBits-2), int(min(maxBytes>>(nodeBits+5), 1024)))))
-	return 1 << max(0, bits.Len(uint(most))-1)
+	return 1 << (bits.Len(uint(max(1, min(n, mostShards)))) - 1)
 }
 
 // shard returns the shard of hash: the high half of a hash chooses the shard, the
