@@ -165,7 +165,7 @@ const (
 	// are mostShards. To have many shards costs time at each insertion: with a million entries, 128 and not 32 are a quarter slower.
 	shardEntries = 1 << 16
 
-	// So many bytes are not divided, or few values would find room in one shard; and more than twice as many are.
+	// Fewer bytes than these are one shard's, and more than twice as many are several's.
 	shardBytes = 1 << 22
 )
 
