@@ -30,6 +30,13 @@ func login(tracker *ratelimit.Tracker, l ratelimit.Login) error {
 	return err
 }
 
+// event returns the event that has waited longest. There must be one.
+func event(t *testing.T, tracker *ratelimit.Tracker) ratelimit.Event {
+	t.Helper()
+	require.NotZero(t, len(tracker.Events()), "no event waits")
+	return <-tracker.Events()
+}
+
 // Headers of somebody who is no proxy are nothing, whatever is in them; what a proxy appends is read from its end.
 func TestAttack05SpoofedHeaders(t *testing.T) {
 	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Client-Ip", "X-Forwarded"} {
@@ -55,7 +62,7 @@ func TestAttack06PastTheProxy(t *testing.T) {
 	require.Equal(t, alice, got)
 }
 
-// A proxy that nobody configured is noticed, and one that was is never locked out.
+// A proxy that nobody configured is noticed, and told of once; and one that was is never locked out.
 func TestAttack07ForgottenProxy(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for range 1000 {
@@ -63,7 +70,8 @@ func TestAttack07ForgottenProxy(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.EqualValues(t, 1000, tracker.Stats().ForgottenProxy)
-		require.Equal(t, ratelimit.ProxyForgotten, (<-tracker.Events()).Kind)
+		require.Equal(t, ratelimit.ProxyForgotten, event(t, tracker).Kind)
+		require.Empty(t, tracker.Events())
 	})
 	under(t, ratelimit.Config{Proxies: proxies}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		proxy := netip.MustParseAddr("10.0.0.1")
@@ -96,7 +104,12 @@ func TestAttack12LockingTheNeighbours(t *testing.T) {
 		a, err = tracker.BeginLogin(home)
 		require.NoError(t, err)
 		a.Succeed()
-		a, err = tracker.BeginLogin(ratelimit.Login{Addr: alice, Account: "alice", Device: "phone"})
+		cafe := netip.MustParseAddr("203.0.113.5")
+		for range 5 {
+			require.NoError(t, login(tracker, ratelimit.Login{Addr: cafe, Account: "mallory"}))
+		}
+		require.Error(t, login(tracker, ratelimit.Login{Addr: cafe, Account: "alice"}), "where she has never been, without her phone")
+		a, err = tracker.BeginLogin(ratelimit.Login{Addr: cafe, Account: "alice", Device: "phone"})
 		require.NoError(t, err)
 		a.Succeed()
 		in := 0
@@ -131,8 +144,13 @@ func TestAttack13LockingTheOwnerOut(t *testing.T) {
 		stranger := ratelimit.Login{Addr: addr4(7), Account: "alice"}
 		require.ErrorAs(t, login(tracker, stranger), &busy)
 		require.Equal(t, ratelimit.TooManyForAccount, busy.Reason)
+		require.LessOrEqual(t, busy.RetryAfter(), 91*time.Second, "slowed, not locked")
+		for busy.RetryAfter() > time.Second {
+			time.Sleep(time.Second)
+			require.Error(t, login(tracker, ratelimit.Login{Addr: addr4(8), Account: "alice"}), "which makes nobody wait longer")
+		}
 		time.Sleep(busy.RetryAfter())
-		require.NoError(t, login(tracker, stranger), "slowed, not locked")
+		require.NoError(t, login(tracker, stranger))
 	})
 }
 
@@ -155,7 +173,7 @@ func TestAttack17DistributedStuffing(t *testing.T) {
 		for i := range uint32(10_000) {
 			_ = login(tracker, ratelimit.Login{Addr: addr4(i + 1<<30), Account: "alice"})
 		}
-		require.Equal(t, ratelimit.AccountSlowed, (<-tracker.Events()).Kind)
+		require.Equal(t, ratelimit.AccountSlowed, event(t, tracker).Kind)
 		require.NotZero(t, tracker.Stats().DeniedAccount)
 	})
 }
@@ -166,14 +184,14 @@ func TestAttack18Spraying(t *testing.T) {
 		for i := range 5 {
 			require.NoError(t, login(tracker, ratelimit.Login{Addr: alice, Account: fmt.Sprint("user ", i)}))
 		}
-		e := <-tracker.Events()
+		e := event(t, tracker)
 		require.Equal(t, ratelimit.LockedOut, e.Kind)
 		require.Equal(t, 5, e.Accounts)
 		bob := netip.MustParseAddr("192.0.2.2")
 		for range 5 {
 			require.NoError(t, login(tracker, ratelimit.Login{Addr: bob, Account: "bob"}))
 		}
-		require.Equal(t, 1, (<-tracker.Events()).Accounts)
+		require.Equal(t, 1, event(t, tracker).Accounts)
 	})
 }
 
@@ -220,7 +238,9 @@ func TestAttack23Aliases(t *testing.T) {
 		}
 		require.Zero(t, tracker.Stats().DeniedAccount, "no account is not an account")
 		for i := range uint32(20) {
-			_ = login(tracker, ratelimit.Login{Addr: addr4(i + 1<<31), Account: "nobody by that name"})
+			_ = login(tracker, ratelimit.Login{
+				Addr: addr4(i + 1<<31), Account: "nobody by that name", Device: fmt.Sprint("device ", i), Secret: fmt.Sprint("guess ", i),
+			})
 		}
 		require.NotZero(t, tracker.Stats().DeniedAccount, "one that stands for nothing counts all the same")
 		require.NoError(t, login(tracker, ratelimit.Login{Addr: alice, Account: "another"}))
@@ -235,8 +255,12 @@ func TestAttack24AmbiguousKeys(t *testing.T) {
 		a.Succeed()
 		bob := netip.MustParseAddr("192.0.2.2")
 		fail(t, tracker, bob, 5)
-		require.Error(t, login(tracker, ratelimit.Login{Addr: bob, Account: "a", Device: "b|c"}))
-		require.Error(t, login(tracker, ratelimit.Login{Addr: bob, Account: "a|bc"}))
+		for _, l := range []ratelimit.Login{
+			{Account: "a", Device: "b|c"}, {Account: "a|", Device: "bc"}, {Account: "a|bc"}, {Device: "a|bc"}, {Account: "another", Device: "c"},
+		} {
+			l.Addr = bob
+			require.Error(t, login(tracker, l), "%+v", l)
+		}
 		require.NoError(t, login(tracker, ratelimit.Login{Addr: bob, Account: "a|b", Device: "c"}))
 	})
 }
@@ -279,14 +303,23 @@ func TestAttack28CrashToForget(t *testing.T) {
 	openJournal(t, tracker, name)
 	require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
 
-	whole[len(whole)/4] ^= 1
-	require.NoError(t, os.WriteFile(name, whole, 0o600))
+	require.NoError(t, tracker.LockNow(addr4(1), time.Hour))
+	whole, err = os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, tracker.LockNow(addr4(2), time.Hour))
+	longer, err := os.ReadFile(name)
+	require.NoError(t, err)
 	tracker = newTracker(t, ratelimit.Config{})
-	_, err = tracker.OpenJournal(name, ratelimit.JournalConfig{})
-	require.ErrorIs(t, err, ratelimit.ErrCorrupt, "closed, unless told otherwise")
+	for at := range whole { // a bit of all but the last record, which could be a torn one
+		corrupt := bytes.Clone(longer)
+		corrupt[at] ^= 1
+		require.NoError(t, os.WriteFile(name, corrupt, 0o600))
+		_, err = tracker.OpenJournal(name, ratelimit.JournalConfig{})
+		require.ErrorIs(t, err, ratelimit.ErrCorrupt, "byte %d: closed, unless told otherwise", at)
+	}
 	_, err = tracker.OpenJournal(name, ratelimit.JournalConfig{Anew: true})
 	require.NoError(t, err)
-	require.Equal(t, ratelimit.JournalCorrupt, (<-tracker.Events()).Kind)
+	require.Equal(t, ratelimit.JournalCorrupt, event(t, tracker).Kind)
 }
 
 // What a visitor types comes into no event, error or figure; what is logged of one is one line.
@@ -300,7 +333,7 @@ func TestAttack33LogInjection(t *testing.T) {
 				logger.Warn("denied", "error", err)
 			}
 		}
-		logger.Warn("event", "event", fmt.Sprintf("%+v", <-tracker.Events()))
+		logger.Warn("event", "event", fmt.Sprintf("%+v", event(t, tracker)))
 		require.NotContains(t, log.String(), "10.0.0.1")
 		require.NotContains(t, log.String(), "alice")
 		require.Equal(t, 3, strings.Count(log.String(), "\n"))
@@ -345,14 +378,20 @@ func TestAttack37AccountOracle(t *testing.T) {
 	})
 }
 
-// An allowed network is allowed however its addresses are spelt, and what is let through is counted.
+// An allowed network is allowed however it and its addresses are spelt, and what is let through is counted. Whoever writes one of its addresses
+// into one of his own is not allowed.
 func TestAttack38AllowList(t *testing.T) {
-	under(t, ratelimit.Config{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+	allow := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::ffff:172.16.0.0/108")}
+	under(t, ratelimit.Config{Allow: allow}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for range 50 {
 			require.NoError(t, tracker.Fail(netip.MustParseAddr("10.0.0.1")))
 			require.NoError(t, tracker.Fail(netip.MustParseAddr("::ffff:10.0.0.1")))
+			require.NoError(t, tracker.Fail(netip.MustParseAddr("172.16.0.1")))
 		}
-		require.EqualValues(t, 100, tracker.Stats().Exempt)
+		require.EqualValues(t, 150, tracker.Stats().Exempt)
+		inside := netip.MustParseAddr("2002:a00:1::1") // 10.0.0.1, by 6to4
+		fail(t, tracker, inside, 5)
+		require.Error(t, tracker.Check(inside))
 		fail(t, tracker, alice, 5)
 		require.Error(t, tracker.Check(alice))
 	})

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,7 +53,8 @@ func random6(seed uint64, prefix string) func(int) netip.Addr {
 	}
 }
 
-// Four failures, a flood that fills the table a hundred times over, four failures more: one of them is let in.
+// Four failures, a flood that fills the table a hundred times over, four failures more: one of them is let in. After a flood that is no larger
+// than it must be, whose traces in the sketch are lighter than theirs, that holds for many, and for attempts that nobody has settled.
 func TestAttack01FloodToFlushOneself(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		require.Equal(t, 4, accepted(tracker, 4, always(alice)))
@@ -62,9 +65,30 @@ func TestAttack01FloodToFlushOneself(t *testing.T) {
 		require.LessOrEqual(t, accepted(tracker, 4, always(alice)), 1)
 		require.LessOrEqual(t, tracker.Len(), 1000)
 	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		const open = 50 // and as many with four failures
+		for i := range uint32(open) {
+			for range 5 {
+				_, err := tracker.Begin(addr4(i))
+				require.NoError(t, err)
+			}
+			fail(t, tracker, addr4(i+open), 4)
+		}
+		accepted(tracker, 5*1000, func(i int) netip.Addr { return addr4(uint32(i/5) + 1<<30) })
+		accepted(tracker, 1000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<29) })
+		for i := range uint32(2 * open) {
+			_, there := tracker.Lookup(addr4(i))
+			require.False(t, there, "was not evicted, so this tests nothing")
+			most := 0
+			if i >= open {
+				most = 1
+			}
+			require.LessOrEqual(t, accepted(tracker, 4, always(addr4(i))), most)
+		}
+	})
 }
 
-// A lock-out outlasts a flood of lock-outs.
+// A lock-out outlasts a flood of lock-outs, and one of others whose traces in the sketch are of none.
 func TestAttack02FloodToFlushALock(t *testing.T) {
 	under(t, ratelimit.Config{MaxAddresses: 100}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		fail(t, tracker, alice, 5)
@@ -75,9 +99,18 @@ func TestAttack02FloodToFlushALock(t *testing.T) {
 		}
 		require.Error(t, tracker.Check(alice))
 	})
+	under(t, ratelimit.Config{MaxAddresses: 16}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		accepted(tracker, 5*20, func(i int) netip.Addr { return addr4(uint32(i/5) + 1<<30) })
+		accepted(tracker, 1000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<29) })
+		_, there := tracker.Lookup(alice)
+		require.False(t, there, "she was not evicted, so this tests nothing")
+		time.Sleep(time.Hour - time.Nanosecond)
+		require.Error(t, tracker.Check(alice))
+	})
 }
 
-// A flood denies hardly any stranger, and none of the other family.
+// A flood denies hardly any stranger, and none of the other family, whose half of the table is there for it.
 func TestAttack03FloodToDenyStrangers(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		accepted(tracker, 5000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
@@ -120,6 +153,14 @@ func TestAttack03FloodToDenyStrangers(t *testing.T) {
 		for i := range 1000 {
 			require.NoError(t, tracker.Check(addr4(uint32(i)+1<<30)))
 		}
+		require.Equal(t, 499, accepted(tracker, 499, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) }))
+		v4 := 0
+		for p := range tracker.All() {
+			if p.Addr().Is4() {
+				v4++
+			}
+		}
+		require.Equal(t, 500, v4)
 	})
 }
 
@@ -135,7 +176,7 @@ func TestAttack04RotationInIPv6(t *testing.T) {
 	}
 }
 
-// Of 500 guesses at the same time five reach the verifier.
+// Of 500 guesses at the same time five reach the verifier, and each of them is a failure.
 func TestAttack08ParallelGuesses(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		var entered [500]bool
@@ -160,6 +201,8 @@ func TestAttack08ParallelGuesses(t *testing.T) {
 			}
 		}
 		require.Equal(t, 5, n)
+		require.EqualValues(t, 5, tracker.Stats().Failed)
+		require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
 	})
 }
 
@@ -310,32 +353,56 @@ func TestAttack22TransitionSpace(t *testing.T) {
 		fail(t, tracker, netip.MustParseAddr("64:ff9b::198.51.100.1"), 5)
 		require.Error(t, tracker.Check(netip.MustParseAddr("64:ff9b::198.51.100.1")))
 		require.NoError(t, tracker.Check(netip.MustParseAddr("64:ff9b::198.51.100.2")))
+		require.Error(t, tracker.Check(netip.MustParseAddr("64:ff9b:1::198.51.100.1")), "a NAT64 of one network")
+		require.NoError(t, tracker.Check(netip.MustParseAddr("64:ff9b:1::198.51.100.2")))
+		require.Error(t, tracker.Check(netip.MustParseAddr("2001:0:1:2:3:4:39cc:9bfe")), "Teredo, the address inverted")
+		require.NoError(t, tracker.Check(netip.MustParseAddr("2001:0:1:2:3:4:39cc:9bfd")))
 	})
 }
 
-// Keys are hashed with a secret that each tracker draws: what collides in one does not in another.
+// Keys are hashed with a secret that each tracker draws: what collides in one does not in another. That goes for sources and for networks,
+// and for the hash of an account, which is told to others.
 func TestAttack25HashFlooding(t *testing.T) {
-	saturated := func() (hit map[int]bool) {
-		tracker := newTracker(t, ratelimit.Config{Failures: 1, AlarmFailures: -1, LongFailures: -1})
-		accepted(tracker, 2000, func(i int) netip.Addr { return addr4(uint32(i) + 1<<30) })
-		hit = make(map[int]bool)
-		for i := range 5000 {
-			if tracker.Check(addr4(uint32(i)+1<<31)) != nil {
-				hit[i] = true
+	addr6 := func(i uint32) netip.Addr { // each in a /48 of its own
+		return netip.AddrFrom16([16]byte{0x2a, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	for of, test := range map[string]struct {
+		config ratelimit.Config
+		addr   func(uint32) netip.Addr
+	}{
+		"sources":  {ratelimit.Config{Failures: 1, AlarmFailures: -1, LongFailures: -1}, addr4},
+		"networks": {ratelimit.Config{AlarmFailures: -1, Prefixes: []ratelimit.PrefixLimit{{Bits: 48, Failures: 1}}}, addr6},
+	} {
+		denied := func() (hit map[int]bool) {
+			tracker := newTracker(t, test.config)
+			accepted(tracker, 2000, func(i int) netip.Addr { return test.addr(uint32(i) + 1<<30) })
+			hit = make(map[int]bool)
+			for i := range 5000 {
+				if tracker.Check(test.addr(uint32(i)+1<<31)) != nil {
+					hit[i] = true
+				}
+			}
+			return hit
+		}
+		first, second := denied(), denied()
+		require.NotEmpty(t, first, of)
+		both := 0
+		for i := range first {
+			if second[i] {
+				both++
 			}
 		}
-		return hit
+		chance := len(first) * len(second) / 5000 // how many there are if neither knows of the other
+		require.Less(t, both, (chance+len(first)+1)/2, "the same strangers are denied by two trackers: %s", of)
 	}
-	first, second := saturated(), saturated()
-	require.NotEmpty(t, first)
-	both := 0
-	for i := range first {
-		if second[i] {
-			both++
-		}
+	account := func() uint64 {
+		tracker := newTracker(t, ratelimit.Config{AccountFailures: 1})
+		require.NoError(t, login(tracker, ratelimit.Login{Addr: alice, Account: "alice"}))
+		e := event(t, tracker)
+		require.Equal(t, ratelimit.AccountSlowed, e.Kind)
+		return e.Account
 	}
-	chance := len(first) * len(second) / 5000 // how many there are if neither knows of the other
-	require.Less(t, both, (chance+len(first))/2, "the same strangers are denied by two trackers")
+	require.NotEqual(t, account(), account())
 }
 
 // The sleep of a machine is no time for a window to end early, nor does a wall clock end it: the monotonic clock counts.
@@ -399,8 +466,27 @@ func TestAttack34SlowHook(t *testing.T) {
 	})
 }
 
-// Nobody needs to sweep: verdicts are the same, and the table as large as it ever was.
+// Nobody needs to sweep: lock-outs and windows end by themselves, what a sweep would remove makes room for others first, and
+// verdicts are the same.
 func TestAttack35NoSweeper(t *testing.T) {
+	under(t, ratelimit.Config{MaxAddresses: 50, LongFailures: 10}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for i := range uint32(49) {
+			fail(t, tracker, addr4(i+1<<30), 5)
+		}
+		time.Sleep(time.Hour)
+		for i := range uint32(49) {
+			fail(t, tracker, addr4(i+1<<30), 5)
+		}
+		time.Sleep(4 * 24 * time.Hour) // strikes are forgiven, and no window has anything left
+		bob := addr4(50 + 1<<30)
+		fail(t, tracker, bob, 1)
+		fail(t, tracker, addr4(51+1<<30), 1)
+		_, there := tracker.Lookup(bob)
+		require.True(t, there, "he was evicted for a newcomer, and not one of those that are spent")
+		for i := range uint32(49) {
+			require.NoError(t, tracker.Check(addr4(i+1<<30)))
+		}
+	})
 	verdicts := func(sweep bool) (all []string) {
 		under(t, ratelimit.Config{MaxAddresses: 50}, func(t *testing.T, tracker *ratelimit.Tracker) {
 			r := rand.New(rand.NewPCG(35, 35))
@@ -428,18 +514,35 @@ func TestAttack35NoSweeper(t *testing.T) {
 	require.Less(t, let(without), len(without))
 }
 
-// A failure while somebody sweeps is not lost, and what was swept does not come back.
+// Failures while somebody sweeps are not lost, and what was swept does not come back. There are many, so that some are made after the
+// sweeper saw that a source is spent, and before he is done.
 func TestAttack40CleanupRace(t *testing.T) {
 	under(t, ratelimit.Config{Lockout: time.Nanosecond, LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
-		for range 300 {
+		for range 100 {
 			var done sync.WaitGroup
-			done.Go(func() { tracker.Sweep() })
-			done.Go(func() { _ = tracker.Fail(alice) })
+			var ready atomic.Int32
+			together := func() { // start closer to each other than goroutines do
+				for ready.Add(1); ready.Load() < 2; {
+					runtime.Gosched()
+				}
+			}
+			done.Go(func() {
+				together()
+				tracker.Sweep()
+			})
+			done.Go(func() {
+				together()
+				for i := range uint32(500) {
+					_ = tracker.Fail(addr4(i + 1<<30))
+				}
+			})
 			done.Wait()
-			r, ok := tracker.Lookup(alice)
-			require.True(t, ok)
-			require.Equal(t, 1, r.Failures)
-			time.Sleep(15 * time.Minute) // the charge leaves the window just now
+			for i := range uint32(500) {
+				r, ok := tracker.Lookup(addr4(i + 1<<30))
+				require.True(t, ok)
+				require.Equal(t, 1, r.Failures)
+			}
+			time.Sleep(15*time.Minute + time.Microsecond) // the charges, which are a nanosecond apart, leave the window
 		}
 	})
 }
