@@ -195,7 +195,7 @@ func TestAttack18Spraying(t *testing.T) {
 	})
 }
 
-// Logging in to an account of one's own forgives no failure on another's.
+// Logging in to an account of one's own forgives no failure on another's, and those on one's own.
 func TestAttack19SuccessResets(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		in := 0
@@ -210,6 +210,17 @@ func TestAttack19SuccessResets(t *testing.T) {
 			}
 		}
 		require.Equal(t, 5, in)
+	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for range 2 {
+			require.NoError(t, login(tracker, ratelimit.Login{Addr: alice, Account: "victim"}))
+			require.NoError(t, login(tracker, ratelimit.Login{Addr: alice, Account: "mallory"}))
+		}
+		a, err := tracker.BeginLogin(ratelimit.Login{Addr: alice, Account: "mallory"})
+		require.NoError(t, err)
+		a.Succeed()
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 2, r.Failures)
 	})
 }
 
