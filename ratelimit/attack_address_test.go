@@ -57,6 +57,11 @@ func TestAttack07ForgottenProxy(t *testing.T) {
 		time.Sleep(15*time.Minute + time.Nanosecond)
 		require.NoError(t, tracker.Check(proxy))
 	})
+	proxy := netip.MustParseAddr("2001:db8::5") // whose source is a /64, of which it is not the first address
+	under(t, ratelimit.Config{Proxies: []netip.Prefix{netip.PrefixFrom(proxy, 128)}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, proxy, 5)
+		require.Zero(t, tracker.Stats().Lockouts)
+	})
 }
 
 // Two spellings of an address are one, and no two addresses are one by their spelling.
@@ -113,6 +118,18 @@ func TestAttack38AllowList(t *testing.T) {
 		require.Error(t, tracker.Check(inside))
 		fail(t, tracker, alice, 5)
 		require.Error(t, tracker.Check(alice))
+	})
+}
+
+// A denied network is denied however its addresses are spelt, inside others as well, and though it is allowed.
+func TestAttack38DenyList(t *testing.T) {
+	ten := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	under(t, ratelimit.Config{Allow: ten, Deny: ten}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for n, addr := range []string{"10.0.0.1", "::ffff:10.0.0.1", "2002:a00:1::1", "64:ff9b::10.0.0.1"} {
+			require.ErrorAs(t, tracker.Fail(netip.MustParseAddr(addr)), new(*ratelimit.DeniedError), addr)
+			require.EqualValues(t, n+1, tracker.Stats().DeniedList)
+		}
+		require.Zero(t, tracker.Stats().Exempt)
 	})
 }
 

@@ -109,17 +109,21 @@ func TestAttack13LockingTheOwnerOut(t *testing.T) {
 // Ten thousand addresses with one failure each slow the account that they all try, and raise one alarm.
 func TestAttack17DistributedStuffing(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
-		for i := range uint32(10_000) {
-			_ = login(tracker, ratelimit.Login{Addr: addr4(i + 1<<30), Account: fmt.Sprint("user ", i)})
-		}
-		alarms := 0
-		for len(tracker.Events()) > 0 {
-			if (<-tracker.Events()).Kind == ratelimit.Alarm {
-				alarms++
+		alarms := func(from uint32) (n int) {
+			for i := range uint32(10_000) {
+				_ = login(tracker, ratelimit.Login{Addr: addr4(i + from), Account: fmt.Sprint("user ", i)})
 			}
+			for len(tracker.Events()) > 0 {
+				if (<-tracker.Events()).Kind == ratelimit.Alarm {
+					n++
+				}
+			}
+			return n
 		}
-		require.Equal(t, 1, alarms)
+		require.Equal(t, 1, alarms(1<<30))
 		require.Zero(t, tracker.Stats().Lockouts)
+		time.Sleep(15 * time.Minute)
+		require.Zero(t, alarms(1<<31), "it goes on, which is no news")
 	})
 	under(t, ratelimit.Config{AlarmFailures: -1, Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for i := range uint32(10_000) {
@@ -144,6 +148,11 @@ func TestAttack18Spraying(t *testing.T) {
 			require.NoError(t, login(tracker, ratelimit.Login{Addr: bob, Account: "bob"}))
 		}
 		require.Equal(t, 1, event(t, tracker).Accounts)
+		carol := netip.MustParseAddr("192.0.2.3")
+		for i := range 5 { // with one password
+			require.NoError(t, login(tracker, ratelimit.Login{Addr: carol, Account: fmt.Sprint("user ", i), Secret: "123456"}))
+		}
+		require.ErrorAs(t, tracker.Check(carol), new(*ratelimit.LockedError))
 	})
 }
 

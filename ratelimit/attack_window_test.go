@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -82,7 +83,7 @@ func TestAttack10HungLogins(t *testing.T) {
 	})
 }
 
-// An attempt of which nobody says how it went is a failure.
+// An attempt of which nobody says how it went is a failure, and so is a wrong guess whose result nobody waits for.
 func TestAttack11NeverSettling(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		in := 0
@@ -99,6 +100,18 @@ func TestAttack11NeverSettling(t *testing.T) {
 		})
 		r, _ := tracker.Lookup(netip.MustParseAddr("192.0.2.2"))
 		require.Equal(t, 1, r.Failures)
+	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) { // who goes away once he has guessed
+		in := 0
+		for range 20 {
+			ctx, leave := context.WithCancel(t.Context())
+			_ = tracker.Guard(ctx, alice, "", func() error {
+				in++
+				leave()
+				return errWrong
+			})
+		}
+		require.Equal(t, 5, in)
 	})
 }
 
@@ -182,6 +195,13 @@ func TestAttack27ClockSteps(t *testing.T) {
 		require.Error(t, tracker.Check(alice))
 		time.Sleep(time.Nanosecond)
 		require.NoError(t, tracker.Check(alice))
+	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) { // nor does the coarse clock, which is behind
+		fail(t, tracker, alice, 5)
+		time.Sleep(time.Hour - 500*time.Microsecond)
+		require.Error(t, tracker.Fail(alice))
+		time.Sleep(500 * time.Microsecond)
+		require.NoError(t, tracker.Fail(alice))
 	})
 }
 
