@@ -20,8 +20,8 @@ func TestCrowdsDenyNoNewcomers(t *testing.T) {
 		"ipv6": everywhere,
 	} {
 		t.Run(name, func(t *testing.T) {
-			under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
-				who := 0
+			denied, who := 0, 0
+			crowd := func(t *testing.T, tracker *ratelimit.Tracker) {
 				next := func() ratelimit.Login {
 					who++
 					return ratelimit.Login{Addr: addr(who), Account: fmt.Sprint("user ", who)}
@@ -33,7 +33,6 @@ func TestCrowdsDenyNoNewcomers(t *testing.T) {
 					}
 				}
 				require.Zero(t, tracker.Stats().Lockouts)
-				denied := 0
 				for range 1000 {
 					a, err := tracker.BeginLogin(next())
 					if err != nil {
@@ -41,8 +40,11 @@ func TestCrowdsDenyNoNewcomers(t *testing.T) {
 					}
 					a.Cancel()
 				}
-				require.Less(t, denied, 10, "of 1,000: %v", tracker.Stats())
-			})
+			}
+			for range 5 { // one tracker alone may draw keys by which it is twice as many
+				under(t, ratelimit.Config{}, crowd)
+			}
+			require.Less(t, denied, 50, "of 5,000")
 		})
 	}
 }

@@ -110,6 +110,28 @@ func TestJournalKeepsWhatTheTableForgot(t *testing.T) {
 	require.Less(t, info.Size(), int64(120_000), "a journal is bounded")
 }
 
+// What happens after a restart is later than all that the journal has, lock-outs that the table had to forget included.
+func TestUnlockedAfterARestart(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "attempts")
+	config := ratelimit.Config{MaxAddresses: 10}
+	tracker := newTracker(t, config)
+	j := openJournal(t, tracker, name)
+	for i := range uint32(30) {
+		require.NoError(t, tracker.LockNow(addr4(i), time.Hour))
+	}
+	require.NoError(t, j.Close())
+	tracker = newTracker(t, config)
+	openJournal(t, tracker, name)
+	for i := uint32(19); i >= 15; i-- {
+		require.True(t, tracker.Unlock(addr4(i)))
+	}
+	tracker = newTracker(t, config) // the other was killed
+	openJournal(t, tracker, name)
+	for i := range uint32(30) {
+		require.Equal(t, i < 15 || i > 19, tracker.Check(addr4(i)) != nil, "%d", i)
+	}
+}
+
 func TestJournalIgnoresATornTail(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "attempts")
 	tracker := newTracker(t, ratelimit.Config{})

@@ -133,6 +133,63 @@ func TestSuccessGivesBackOnlyItsOwnCharge(t *testing.T) {
 	require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError), "a login of one's own does not wipe out four guesses")
 }
 
+// Of two charges the one that is given back is that of the attempt that succeeded, so those of later failures stay as long as they should.
+func TestSuccessGivesBackTheChargeThatItMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{})
+		first, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)
+		var later []ratelimit.Attempt
+		for range 4 {
+			a, err := tracker.Begin(alice)
+			require.NoError(t, err)
+			later = append(later, a)
+		}
+		first.Succeed()
+		inNetwork := func() int {
+			x, err := tracker.Explain(alice)
+			require.NoError(t, err)
+			return x.Networks[0].Charges
+		}
+		require.Equal(t, 4, inNetwork())
+		for _, a := range later {
+			a.Fail()
+		}
+		time.Sleep(15*time.Minute - time.Nanosecond)
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 4, r.Failures)
+		require.Zero(t, r.Open)
+		require.Equal(t, 4, inNetwork())
+	})
+}
+
+// What a source inherits is not its own, whatever it is given back of its own charges meanwhile: it locks nobody out.
+func TestInheritedChargesStayInherited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{MaxAddresses: 16})
+		fail(t, tracker, alice, 2)
+		for i := range uint32(16) {
+			fail(t, tracker, addr4(i+1<<30), 5)
+		}
+		require.True(t, tracker.Unlock(addr4(1<<30)), "which makes room for her")
+		for range 3 {
+			a, err := tracker.Begin(alice)
+			require.NoError(t, err)
+			a.Succeed()
+		}
+		fail(t, tracker, alice, 2)
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, ratelimit.Record{Failures: 2, Inherited: 2, Last: r.Last}, r)
+		tracker.Succeed(alice)
+		x, err := tracker.Explain(alice)
+		require.NoError(t, err)
+		require.Equal(t, 2, x.Long, "her own are given back, there as well")
+		fail(t, tracker, alice, 4)
+		require.NoError(t, tracker.Check(alice))
+	})
+}
+
 func TestTheFirstEndOfAnAttemptCounts(t *testing.T) {
 	tracker := newTracker(t, ratelimit.Config{Failures: 2})
 	a, err := tracker.Begin(alice)

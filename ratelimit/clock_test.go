@@ -1,0 +1,40 @@
+package ratelimit
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whoever sets the wall clock, ahead or back, ends no lock-out early and prolongs none. A test cannot set the clock, but it can have a
+// base that was read when the clock said something else. No bubble has a monotonic clock.
+func TestAttack27TheWallClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		tracker, err := NewTracker(Config{})
+		require.NoError(t, err)
+		alice, base := netip.MustParseAddr("192.0.2.1"), time.Now().Add(-48*time.Hour)
+		tracker.shared.clock = newClock(base)
+		for range 5 {
+			require.NoError(t, tracker.Fail(alice))
+		}
+		tracker.shared.clock = newClock(withWall(t, base, -by))
+		wait, ok := RetryAfter(tracker.Check(alice))
+		require.True(t, ok)
+		require.InDelta(t, time.Hour, wait, float64(time.Minute))
+		tracker.shared.clock = newClock(withWall(t, base.Add(-time.Hour), -by))
+		require.NoError(t, tracker.Check(alice), "an hour has passed")
+	}
+}
+
+// withWall returns a time of which only the reading of the wall clock is another. Package time has no way to make one, so
+// this knows that the first word of a time has that, the seconds above 30 bits of nanoseconds, and makes sure that it does.
+func withWall(t *testing.T, at time.Time, by time.Duration) time.Time {
+	moved := at
+	*(*uint64)(unsafe.Pointer(&moved)) += uint64(by/time.Second) << 30
+	require.Zero(t, moved.Sub(at), "by the monotonic clock")
+	require.Equal(t, by, moved.Round(0).Sub(at.Round(0)), "by the wall clock")
+	return moved
+}
