@@ -68,14 +68,6 @@ const longTTL = time.Minute
 // after returns the deadline of what is to live for ttl from now; zero or less
 // is for ever. It is rounded down, so that nothing lives too long.
 func (c clock) after(ttl time.Duration) instant {
-	if t := c.Peek(); t != 0 && ttl >= longTTL {
-		return min(instantOf(t)+int64(ttl)>>instantShift, never)
-	}
-	return c.afterSlow(ttl)
-}
-
-// afterSlow is apart so that the compiler inlines after.
-func (c clock) afterSlow(ttl time.Duration) instant {
 	if ttl <= 0 {
 		return never
 	}

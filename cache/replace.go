@@ -13,7 +13,7 @@ func (e *engine[K, V]) swap(hash uint64, key *K, val *V, deadline instant, cost 
 	if b == nil {
 		return false
 	}
-	if bk := &b.buckets[homeOf(h, len(b.buckets))]; e.plain {
+	if bk := &b.buckets[homeOf(h, len(b.buckets))]; e.plain { // the quick way, as in read
 		marks, counts := bk.matches(tagOf(h))
 		if marks != 0 {
 			at := bk.slot[cellOf(marks)].Load()

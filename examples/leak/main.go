@@ -30,7 +30,7 @@ import (
 )
 
 // promise is what "after" must stay below.
-const promise = 100 * humanize.MByte
+const promise = shadows * 100 * humanize.MByte
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
