@@ -21,10 +21,11 @@ const Period = time.Millisecond
 // The timer belongs to whoever looked at a stopped clock first. In a synctest bubble that is the bubble,
 // whose clock is then the one that is read. All methods may be called from any goroutine.
 type Clock struct {
-	base   time.Time
-	copy   atomic.Int64 // zero: stopped
-	looked atomic.Uint32
-	timer  atomic.Pointer[time.Timer]
+	base    time.Time
+	copy    atomic.Int64 // zero: stopped
+	looked  atomic.Uint32
+	running atomic.Uint32 // zero: whoever makes it one starts the clock
+	timer   atomic.Pointer[time.Timer]
 }
 
 // New returns a clock that is stopped. Its base must have a reading of the monotonic clock, as that of time.Now has.
@@ -33,7 +34,8 @@ func New(base time.Time) *Clock { return &Clock{base: base} }
 // Precise returns the nanoseconds since the base, and one: so that it is never zero.
 func (c *Clock) Precise() int64 { return max(0, int64(time.Since(c.base))) + 1 }
 
-// Now returns a time that is not later than Precise.
+// Now returns a time that is not later than Precise. Who finds the clock stopped while another starts it gets the precise time, which
+// may be a little later than what he gets next.
 func (c *Clock) Now() int64 {
 	if t := c.copy.Load(); t != 0 {
 		if c.looked.Load() == 0 {
@@ -55,20 +57,25 @@ func (c *Clock) Peek() int64 {
 // Time returns a time of the clock as one of the world.
 func (c *Clock) Time(t int64) time.Time { return c.base.Add(time.Duration(t - 1)) }
 
+// start starts the clock, unless somebody else does. The time is taken after it is known who does: if he had it
+// before, and then lost his processor, it would be old.
 func (c *Clock) start() int64 {
-	t := c.Precise()
-	if c.copy.CompareAndSwap(0, t) {
-		c.looked.Store(1)
-		timer := time.AfterFunc(1<<62, c.tick) // armed once tick can find it
-		c.timer.Store(timer)
-		timer.Reset(Period)
+	if !c.running.CompareAndSwap(0, 1) {
+		return c.Precise()
 	}
+	t := c.Precise()
+	c.copy.Store(t)
+	c.looked.Store(1)
+	timer := time.AfterFunc(1<<62, c.tick) // armed once tick can find it
+	c.timer.Store(timer)
+	timer.Reset(Period)
 	return t
 }
 
 func (c *Clock) tick() {
 	if c.looked.Swap(0) == 0 {
 		c.copy.Store(0)
+		c.running.Store(0)
 		return
 	}
 	c.copy.Store(c.Precise())

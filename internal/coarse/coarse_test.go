@@ -72,12 +72,12 @@ func TestManyMayLook(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			last := int64(0)
 			for range 10_000 {
-				if now := c.Now(); now < last {
-					t.Errorf("%d after %d", now, last)
-				} else {
-					last = now
+				if now := c.Now(); now <= 0 || now > c.Precise() {
+					t.Errorf("%d, and it is %d", now, c.Precise())
+				}
+				if now := c.Peek(); now < 0 || now > c.Precise() {
+					t.Errorf("peeked %d, and it is %d", now, c.Precise())
 				}
 			}
 		})
