@@ -161,8 +161,8 @@ const (
 	// mostShards are enough for any number of processors.
 	mostShards = 1024
 
-	// A shard that grows is copied with its lock held, which takes two milliseconds for so many entries: none has more, unless there
-	// are mostShards. To have many shards costs time at each insertion: with a million entries, 128 and not 32 are a quarter slower.
+	// A shard that grows is copied with its lock held, which takes some two milliseconds for so many entries: of a bound on entries none has
+	// more, unless there are mostShards. To have many shards costs time at each insertion: with a million entries, 128 and not 32 are a quarter slower.
 	shardEntries = 1 << 16
 
 	// Fewer bytes than these are one shard's, and more than twice as many are several's.

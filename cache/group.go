@@ -42,7 +42,7 @@ func (g Group[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 // GetOrLoad is [Cache.GetOrLoad], and what it loads is of the group. An Invalidate during a load wins over
 // its result.
 func (g Group[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
-	if v, ok := g.cache.read(key, g.cache.loads.ahead, false); ok {
+	if v, ok := g.cache.young(key); ok {
 		return v, nil
 	}
 	return g.cache.getOrLoad(ctx, key, loader[K, V]{plain: load, mark: g.now()})
@@ -50,7 +50,7 @@ func (g Group[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Con
 
 // GetOrLoadTTL is [Cache.GetOrLoadTTL], and what it loads is of the group.
 func (g Group[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.Context, K) (V, time.Duration, error)) (V, error) {
-	if v, ok := g.cache.read(key, g.cache.loads.ahead, false); ok {
+	if v, ok := g.cache.young(key); ok {
 		return v, nil
 	}
 	return g.cache.getOrLoad(ctx, key, loader[K, V]{timed: load, mark: g.now()})

@@ -67,7 +67,7 @@ func (p *LoadPanic) Unwrap() error {
 // A refresh runs with nobody waiting, for at most [Config.RefreshTimeout]. Where MaxLoads are under way
 // it is left to the next caller. If it fails, or panics, the value stays as old as it is.
 func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
-	if v, ok := c.read(key, c.loads.ahead, false); ok {
+	if v, ok := c.young(key); ok {
 		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{plain: load})
@@ -76,7 +76,7 @@ func (c *Cache[K, V]) GetOrLoad(ctx context.Context, key K, load func(context.Co
 // GetOrLoadTTL is GetOrLoad for a loader that says how long its result lives, as [Cache.SetTTL] has it:
 // zero is for ever, and a result with a negative time to live is returned and not stored.
 func (c *Cache[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.Context, K) (V, time.Duration, error)) (V, error) {
-	if v, ok := c.read(key, c.loads.ahead, false); ok {
+	if v, ok := c.young(key); ok {
 		return v, nil
 	}
 	return c.getOrLoad(ctx, key, loader[K, V]{timed: load})
@@ -97,6 +97,9 @@ func (l loader[K, V]) call(ctx context.Context, key K, ttl time.Duration) (V, ti
 	v, err := l.plain(ctx, key)
 	return v, ttl, err
 }
+
+// young is Get for a value that need not be refreshed either. It does not count that there was none.
+func (c *Cache[K, V]) young(key K) (V, bool) { return c.read(key, c.loads.ahead, false) }
 
 // getOrLoad is GetOrLoad for a key that has no young value.
 func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (V, error) {

@@ -93,9 +93,9 @@ func good(p *browser.Page, t *testing.T, name string) {
 	require.Equal(t, 1, p.Count("main"), name)
 	for _, view := range views {
 		p.Show(view.View)
-		t.Logf("%s, %s", name, view.name)
-		p.Until("document.documentElement.scrollWidth <= innerWidth") // nothing sticks out; a chart follows the window a little later
+		p.Until("document.documentElement.scrollWidth <= innerWidth") // a chart follows the window a little later
 		p.Screenshot(name + "-" + view.name)
+		require.LessOrEqual(t, p.Overflow(), 0, "%s, %s: something sticks out", name, view.name)
 		if view.Dark {
 			p.Accessible("color-contrast", "link-in-text-block") // nothing else depends on the colours
 		} else {
