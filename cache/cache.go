@@ -139,35 +139,6 @@ func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 	return c.set(key, value, ttl, 0)
 }
 
-// set is the hot path of writing. It leaves to store what is not a replacement of one value by another.
-func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
-	c.loads.supersede(key)
-	if ttl < 0 {
-		c.Delete(key)
-		return false
-	}
-	e := c.engine
-	var hash uint64
-	if e.hasher.kind == hash64 { // hashOf, which the compiler does not inline
-		hash = e.hasher.mix(*(*uint64)(unsafe.Pointer(&key)))
-	} else {
-		hash = hashSlow(&e.hasher, &key)
-	}
-	if c.jitter > 0 {
-		ttl = shorten(ttl, c.jitter)
-	}
-	deadline := e.clock.after(ttl)
-	var cost int64
-	if e.costly {
-		cost = c.costOf(&key, &value)
-	}
-	if !e.notify && c.idle == 0 && e.swap(hash, &key, &value, deadline, cost, mark) {
-		c.reads.mine().replaced.Add(1)
-		return true
-	}
-	return c.store(key, value, hash, deadline, cost, mark)
-}
-
 // store is set where more than a value changes.
 func (c *Cache[K, V]) store(key K, value V, hash uint64, deadline instant, cost int64, mark mark) bool {
 	var w write[K, V] // a literal would be made elsewhere and copied, which costs more than all the rest of this

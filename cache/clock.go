@@ -68,6 +68,14 @@ const longTTL = time.Minute
 // after returns the deadline of what is to live for ttl from now; zero or less
 // is for ever. It is rounded down, so that nothing lives too long.
 func (c clock) after(ttl time.Duration) instant {
+	if t := c.Peek(); t != 0 && ttl >= longTTL {
+		return min(instantOf(t)+int64(ttl)>>instantShift, never)
+	}
+	return c.afterNow(ttl)
+}
+
+// afterNow is after for a clock that is stopped or about to be, and for what lives for ever or not long.
+func (c clock) afterNow(ttl time.Duration) instant {
 	if ttl <= 0 {
 		return never
 	}

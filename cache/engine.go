@@ -34,6 +34,7 @@ type engine[K comparable, V any] struct {
 	minimum int64 // bytes of a cache with one slot: it has room for an entry of cost zero
 
 	plain   bool    // neither grouped nor idle
+	quiet   bool    // plain, and nobody wants to know
 	grouped bool    // entries may belong to groups
 	groups  *groups // nil unless grouped
 
@@ -125,6 +126,7 @@ func newEngine[K comparable, V any](c *Config[K, V]) *engine[K, V] {
 		e.base += roundUp(int64(unsafe.Sizeof(groups{})), false)
 	}
 	e.plain = !e.grouped && e.idle == 0
+	e.quiet = e.plain && !e.notify
 	e.minimum = e.base + e.slabBytes(1)
 	e.agreed = [2]int64{boundOf(int64(c.MaxEntries)), boundOf(c.MaxBytes)}
 	e.entries.bound.Store(e.agreed[0])

@@ -9,22 +9,21 @@ import "unsafe"
 //
 // It may guess wrong, or fetch what is not needed: that costs some nanoseconds.
 
-// foresee has fetched what does not depend on the victim's hash. It returns the likely victim, or none.
-func (s *shard[K, V]) foresee(b *slab[K, V], h uint32) (victim uint32) {
-	p := &s.policy
-	if b == nil || p.live() == 0 {
-		return none
+// foresee has fetched what does not depend on the hash of the likely victim, which is the tail of q.
+func (s *shard[K, V]) foresee(b *slab[K, V], q *queue, h uint32) {
+	if b == nil || q.tail == none {
+		return
 	}
-	i := p.over().tail
-	sl := unsafe.Pointer(&b.slots[i])
+	p := &s.policy
+	sl := unsafe.Pointer(&b.slots[q.tail])
 	prefetch(unsafe.Pointer(&b.buckets[homeOf(h, len(b.buckets))]), unsafe.Pointer(p.ghosts.bucketOf(h)),
-		sl, unsafe.Add(sl, unsafe.Sizeof(slot[K, V]{})-1), unsafe.Pointer(&p.nodes[i]))
-	return i
+		sl, unsafe.Add(sl, unsafe.Sizeof(slot[K, V]{})-1), unsafe.Pointer(&p.nodes[q.tail]))
 }
 
 // foreseeMore has fetched what does.
-func (s *shard[K, V]) foreseeMore(b *slab[K, V], victim uint32) {
-	if victim == none {
+func (s *shard[K, V]) foreseeMore(b *slab[K, V], q *queue) {
+	victim := q.tail
+	if b == nil || victim == none {
 		return
 	}
 	p := &s.policy

@@ -10,6 +10,9 @@ type ledger struct {
 	bound atomic.Int64
 }
 
+// lacks reports whether less than n is free.
+func (l *ledger) lacks(n int64) bool { return l.used.Load()+n > l.bound.Load() }
+
 // take reserves n if that much is free, and reports whether it was.
 func (l *ledger) take(n int64) bool {
 	for {

@@ -81,14 +81,13 @@ func (p *policy) add(i uint32) {
 	p.miss()
 	cost := int64(p.weight(i))
 	total := p.small.cost + p.main.cost + cost
-	room := p.main.cost+cost <= total-p.target(total)
-
 	ghost := p.ghosts.take(p.slots.at(i).hash(), p.tick)
+	room := (ghost.found || total > p.peak) && p.main.cost+cost <= total-p.target(total)
 	if ghost.found && ghost.age <= 1 {
 		p.moveBorder(ghost.leftMain)
 	}
 	switch {
-	case room && (ghost.found || total > p.peak):
+	case room:
 		// Main is founded with what comes first: if it waited for ghosts, it
 		// would stay empty in a loop, which fills the cache but leaves too early.
 		p.push(&p.main, i, inMain)
@@ -133,7 +132,11 @@ func (p *policy) victim() uint32 {
 	if p.live() == 0 {
 		return none
 	}
-	q := p.over()
+	return p.victimOf(p.over())
+}
+
+// victimOf is victim for who knows already which queue is over.
+func (p *policy) victimOf(q *queue) uint32 {
 	if q == &p.small {
 		p.share = max(minShare, p.share-shareDrift)
 	}

@@ -1,5 +1,78 @@
 package cache
 
+import (
+	"time"
+	"unsafe"
+)
+
+// set is the hot path of writing. As read, it has what is common written out: the entry is the first that its home bucket names under
+// its tag, lives for some time yet, and not longer than what replaces it; or that bucket has no such tag and counts no
+// entry that passed. It replaces a value as swap does.
+func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
+	c.loads.supersede(key)
+	if ttl < 0 {
+		c.Delete(key)
+		return false
+	}
+	e := c.engine
+	var hash uint64
+	if e.hasher.kind == hash64 { // hashOf, which the compiler does not inline
+		hash = e.hasher.mix(*(*uint64)(unsafe.Pointer(&key)))
+	} else {
+		hash = hashSlow(&e.hasher, &key)
+	}
+	if c.jitter > 0 {
+		ttl = shorten(ttl, c.jitter)
+	}
+	deadline := e.clock.after(ttl)
+	var cost int64
+	if e.costly {
+		cost = c.costOf(&key, &value)
+	}
+	if e.quiet {
+		h := uint32(hash)
+		if b := e.shard(hash).slab.Load(); b != nil {
+			bk := &b.buckets[homeOf(h, len(b.buckets))]
+			marks, counts := bk.matches(tagOf(h))
+			if marks != 0 {
+				at := bk.slot[cellOf(marks)].Load()
+				if sl := b.slot(at); sl != nil {
+					var k cell[K]
+					head := sl.head.Load()
+					loadCell(&k, &sl.key, &e.keyPlan)
+					before := deadlineOf(sl.meta.Load())
+					if head&(stateMask|hashMask) == stateLive|uint64(h) && sl.head.Load() == head && k.v == key &&
+						before <= deadline && e.clock.far(before) && sl.take(head) {
+						fits := b.cost == nil || int64(b.cost[at])*costUnit == cost
+						if fits {
+							val := cell[V]{v: value}
+							storeCell(&sl.val, &val, &e.valPlan)
+							sl.redate(deadline)
+						}
+						sl.give(head)
+						if fits {
+							c.reads.mine().replaced.Add(1)
+							return true
+						}
+					}
+				}
+			} else if counts>>passedShift(h)&mostPassed == 0 {
+				return c.store(key, value, hash, deadline, cost, mark)
+			}
+		}
+	}
+	return c.setSlow(key, value, hash, deadline, cost, mark)
+}
+
+// setSlow is set for what is not.
+func (c *Cache[K, V]) setSlow(key K, value V, hash uint64, deadline instant, cost int64, mark mark) bool {
+	if !c.engine.notify && c.idle == 0 && c.engine.swap(hash, &key, &value, deadline, cost, mark) {
+		c.reads.mine().replaced.Add(1)
+		return true
+	}
+	return c.store(key, value, hash, deadline, cost, mark)
+}
+
 // swap replaces the value of an entry without the shard's lock, and reports whether it
 // did. It leaves to put whatever concerns more than the slot: an entry that is not
 // there, has expired or is to end sooner than before, a value that holds more bytes or less than
@@ -9,47 +82,25 @@ package cache
 // bounds in the expiry tree stay right, and the ledgers too. A Clear that comes between the walk
 // through the index and the replacement is as if it came after it.
 func (e *engine[K, V]) swap(hash uint64, key *K, val *V, deadline instant, cost int64, mark mark) bool {
-	b, h := e.shard(hash).slab.Load(), uint32(hash)
-	if b == nil {
-		return false
-	}
-	if bk := &b.buckets[homeOf(h, len(b.buckets))]; e.plain { // the quick way, as in read
-		marks, counts := bk.matches(tagOf(h))
-		if marks != 0 {
-			at := bk.slot[cellOf(marks)].Load()
-			if sl := b.slot(at); sl != nil {
-				var k cell[K]
-				head := sl.head.Load()
-				loadCell(&k, &sl.key, &e.keyPlan)
-				meta := sl.meta.Load()
-				if head&(stateMask|hashMask) == stateLive|uint64(h) && sl.head.Load() == head && k.v == *key {
-					return e.swapIn(b, at, head, meta, val, deadline, cost, 0)
-				}
-			}
-		} else if counts>>passedShift(h)&mostPassed == 0 {
-			return false
-		}
-	}
 	var old cell[V]
-	f, ok := e.find(e.shard(hash), h, key, &old)
-	return ok && f.head&stateMask == stateLive && e.swapIn(f.slab, f.at, f.head, f.meta, val, deadline, cost, mark)
-}
-
-// swapIn is swap for the slot where the entry was found with head and meta.
-func (e *engine[K, V]) swapIn(b *slab[K, V], at uint32, head, meta uint64, val *V, deadline instant, cost int64, mark mark) bool {
-	before := deadlineOf(meta) // and for as long as head is that
-	if before > deadline || !e.clock.far(before) && e.clock.passed(before) {
+	f, ok := e.find(e.shard(hash), uint32(hash), key, &old)
+	if !ok || f.head&stateMask != stateLive {
 		return false
 	}
-	sl := &b.slots[at]
-	if !sl.take(head) {
+	before := deadlineOf(f.meta) // and for as long as head is that
+	if before > deadline || e.clock.passed(before) {
+		return false
+	}
+	b, at := f.slab, f.at
+	sl := f.slot()
+	if !sl.take(f.head) {
 		return false
 	}
 	fits := b.cost == nil || int64(b.cost[at])*costUnit == cost
 	if fits {
 		e.fill(b, at, sl, val, mark, deadline, deadline)
 	}
-	sl.give(head)
+	sl.give(f.head)
 	return fits
 }
 
@@ -99,7 +150,9 @@ func (e *engine[K, V]) fill(b *slab[K, V], i uint32, sl *slot[K, V], v *V, mark 
 	if e.idle != 0 {
 		b.hard[i].Store(hard)
 	}
-	if m := sl.meta.Load(); deadlineOf(m) != deadline || m&hitsMask != hitsMask || e.idle != 0 {
+	if e.idle == 0 {
+		sl.redate(deadline)
+	} else {
 		sl.renew(deadline)
 	}
 }

@@ -35,6 +35,15 @@ func (b *slab[K, V]) slot(i uint32) *slot[K, V] {
 	return &b.slots[i]
 }
 
+// lacks reports whether the home bucket of h shows that no entry has that hash.
+func (b *slab[K, V]) lacks(h uint32) bool {
+	if b == nil {
+		return true
+	}
+	marks, counts := b.buckets[homeOf(h, len(b.buckets))].matches(tagOf(h))
+	return marks == 0 && counts>>passedShift(h)&mostPassed == 0
+}
+
 func (b *slab[K, V]) headers() headers {
 	return headers{unsafe.Pointer(unsafe.SliceData(b.slots)), unsafe.Sizeof(slot[K, V]{})}
 }

@@ -100,6 +100,14 @@ func (s *header) renew(d instant) {
 	}
 }
 
+// redate is renew, but leaves alone what it would not change but for the generation: that is for entries whose
+// deadline no reader puts off.
+func (s *header) redate(d instant) {
+	if m := s.meta.Load(); deadlineOf(m) != d || m&hitsMask != hitsMask {
+		s.renew(d)
+	}
+}
+
 // reset gives a new entry its deadline, and so many hits. The shard's lock must be held.
 func (s *header) reset(d instant, hits uint64) {
 	s.meta.Store(uint64(d)<<deadlineShift | (s.meta.Load()+generation)&generationMask | hits)

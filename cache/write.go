@@ -70,15 +70,24 @@ func (e *engine[K, V]) fits(cost int64) bool {
 func (e *engine[K, V]) attempt(w *write[K, V]) (stored bool) {
 	s := e.lock(w.hash)
 	b := s.slab.Load()
-	likely := s.foresee(b, uint32(w.hash))
+	q := s.policy.over()
+	s.foresee(b, q, uint32(w.hash))
 	var old cell[V]
-	f, present := e.find(s, uint32(w.hash), &w.key, &old)
+	var f found[K, V]
+	present := false
+	if !b.lacks(uint32(w.hash)) {
+		f, present = e.find(s, uint32(w.hash), &w.key, &old)
+	}
 	if present && e.superseded(w, f, &old) {
 		s.mu.Unlock()
 		return true
 	}
 	if !present {
-		s.foreseeMore(b, likely)
+		s.foreseeMore(b, q)
+		if e.exchange(s, b, q, w) {
+			s.mu.Unlock()
+			return true
+		}
 	}
 	for n := 0; ; n++ {
 		if present {
@@ -188,6 +197,38 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 		s.setCost(i, w.cost)
 	}
 
+	e.place(s, i, w)
+	return true
+}
+
+// exchange is evict and insert in one, for the state in which a cache spends its life: it is full, nothing has expired, and
+// the victim, of q, gives its slot to the newcomer. It reports whether the entry is stored; if not, w may have the victim's room in hand.
+func (e *engine[K, V]) exchange(s *shard[K, V], b *slab[K, V], q *queue, w *write[K, V]) bool {
+	full := e.entries.lacks(1) || e.costly && e.bytes.lacks(w.cost)
+	if !full || w.modest || e.grouped || e.notify || q.len == 0 || e.spares(s) || !e.fits(w.cost) || s.expiry.earliest() <= e.clock.now()-e.keep {
+		return false
+	}
+	i := s.policy.victimOf(q)
+	sl := &b.slots[i]
+	sl.leave(stateFree)
+	unlink(b.buckets, sl.hash(), i)
+	s.removed[Evicted]++
+	if e.costly {
+		before := s.costOf(i)
+		if w.cost > before && !e.bytes.take(w.cost-before) {
+			s.setCost(i, 0)
+			w.credit, w.vacant = credit{entries: 1, bytes: before}, i+1
+			return false
+		}
+		e.bytes.give(max(0, before-w.cost))
+		s.setCost(i, w.cost)
+	}
+	e.place(s, i, w)
+	return true
+}
+
+// place puts a new entry into slot i, which is free and paid for.
+func (e *engine[K, V]) place(s *shard[K, V], i uint32, w *write[K, V]) {
 	h := uint32(w.hash)
 	b := s.slab.Load()
 	sl := &b.slots[i]
@@ -208,7 +249,6 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	if s.policy.add(i); s.policy.tick != tick {
 		s.ages.turn(s.policy.tick, e.clock.now())
 	}
-	return true
 }
 
 // slotFor returns a slot of s for a new entry: the one that was just emptied, or a
