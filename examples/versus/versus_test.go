@@ -71,9 +71,10 @@ func TestThroughputHasAllRows(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range peer.Strings() {
+	for _, p := range append(peer.Strings(), peer.Floor[string, string]()) {
 		require.Contains(t, out, " "+p.Name+" |")
 	}
+	require.NotContains(t, out, "("+floor+")", "it is not a peer to beat")
 	require.Contains(t, out, "Geometric mean of the last column: ")
 }
 

@@ -61,7 +61,8 @@ type Modes uint8
 const (
 	ByEntries Modes = 1 << iota
 	ByBytes
-	Defers // Settle waits for something
+	Defers   // Settle waits for something
+	ReadOnly // once it is filled; not a cache to compare with
 )
 
 // Ours is the name of the cache that the others are compared with.

@@ -26,7 +26,7 @@ func TestStringsKeepWhatTheyAreGiven(t *testing.T) {
 }
 
 func TestNumbersKeepWhatTheyAreGiven(t *testing.T) {
-	for _, p := range peer.Numbers[uint64]() {
+	for _, p := range append(peer.Numbers[uint64](), peer.Floor[uint64, uint64]()) {
 		t.Run(p.Name, func(t *testing.T) {
 			check(t, p, peer.Limits[uint64, uint64]{Entries: 1000, TTL: time.Hour}, 7, 11)
 		})
