@@ -144,7 +144,7 @@ func (c *Cache[K, V]) store(key K, value V, hash uint64, deadline instant, cost 
 	var w write[K, V] // a literal would be made elsewhere and copied, which costs more than all the rest of this
 	w.key, w.val, w.hash, w.cost, w.mark = key, value, hash, cost, mark
 	c.date(&w, deadline)
-	stored := c.put(&w)
+	stored := c.engine.attempt(&w) || c.putSlow(&w)
 	if w.removed != nil {
 		c.deliver(w.removed)
 	}
@@ -181,8 +181,11 @@ func (c *Cache[K, V]) costOf(key *K, value *V) int64 {
 }
 
 // put stores what w says, or takes out what it was to replace.
-func (c *Cache[K, V]) put(w *write[K, V]) bool {
-	if c.engine.put(w) {
+func (c *Cache[K, V]) put(w *write[K, V]) bool { return c.engine.attempt(w) || c.putSlow(w) }
+
+// putSlow is put where the shard alone cannot make the room.
+func (c *Cache[K, V]) putSlow(w *write[K, V]) bool {
+	if c.engine.gather(w) {
 		return true
 	}
 	c.refused.Add(1)

@@ -35,12 +35,9 @@ type removal[K comparable, V any] struct {
 // the shard.
 const turn = 64
 
-// put stores the entry and reports whether it could: it cannot if the entry alone
+// gather stores the entry with room from all shards, and reports whether it could: it cannot if the entry alone
 // is larger than the bound.
-func (e *engine[K, V]) put(w *write[K, V]) bool {
-	if e.attempt(w) {
-		return true
-	}
+func (e *engine[K, V]) gather(w *write[K, V]) bool {
 	if !e.fits(w.cost) {
 		return false
 	}
