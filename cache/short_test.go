@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,4 +175,28 @@ func TestOnlyALiveSlotIsWrittenTo(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 3, got)
 	require.Equal(t, head-(stateLive-stateFree), sl.head.Load())
+}
+
+// A victim that is just getting another value goes when it has that.
+func TestABusyVictimIsWaitedFor(t *testing.T) {
+	c := build(t, Config[int, int]{MaxEntries: 1})
+	c.Set(1, 1)
+	sl := &c.engine.root.Load().shards[0].slab.Load().slots[0]
+	head := sl.head.Load()
+	require.True(t, sl.take(head))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Set(2, 2)
+	}()
+	for range 1000 {
+		runtime.Gosched()
+	}
+	require.Equal(t, head+(stateBusy-stateLive), sl.head.Load())
+	sl.give(head)
+	<-done
+	got, ok := c.Get(2)
+	require.True(t, ok)
+	require.Equal(t, 2, got)
+	checkInvariants(t, c)
 }

@@ -50,14 +50,16 @@ func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
 
 // What an entry costs is compared as a whole when its value is replaced, not only in the bits that are kept.
 func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
-	size := int64(maxCost)
-	c := build(t, Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
-	require.True(t, c.Set(1, 1))
-	size++
-	require.False(t, c.Set(1, 2))
-	_, ok := c.Get(1)
-	require.False(t, ok)
-	checkInvariants(t, c)
+	for _, before := range []int64{maxCost, 0} {
+		size := before
+		c := build(t, Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
+		require.True(t, c.Set(1, 1))
+		size = maxCost + 1
+		require.False(t, c.Set(1, 2))
+		_, ok := c.Get(1)
+		require.False(t, ok)
+		checkInvariants(t, c)
+	}
 }
 
 // A sweep lets go of a shard after each hundred entries or so, whether they expire or their group was invalidated: their
