@@ -137,23 +137,33 @@ func TestShardThatHoldsLittleIsSpared(t *testing.T) {
 	checkInvariants(t, c)
 }
 
-// Keys that all have the same hash are told apart, and found beyond the bucket that they fill.
-func TestKeysOfOneHash(t *testing.T) {
-	const n = 2*bucketCells + 1
-	c := build(t, Config[int, int]{MaxEntries: 100})
-	c.engine.hasher.s1 = 0
-	for _, ttl := range []time.Duration{0, 0, 2 * time.Hour, time.Hour} { // new, replaced, and to end sooner
-		for i := range n {
-			require.True(t, c.SetTTL(i, i+int(ttl), ttl))
-		}
-		require.Equal(t, n, c.Len())
-		for i := range n {
-			got, ok := c.Get(i)
-			require.True(t, ok)
-			require.Equal(t, i+int(ttl), got)
-		}
+// Keys that meet in one bucket are told apart, and found beyond the bucket that they fill: those of one hash, and those of
+// many.
+func TestKeysThatMeet(t *testing.T) {
+	for name, secret := range map[string]uint64{"one-hash": 0, "many": 1} {
+		t.Run(name, func(t *testing.T) {
+			c := build(t, Config[int, int]{MaxEntries: 100})
+			c.engine.hasher.s1 *= secret
+			var keys []int
+			for k := 0; len(keys) < 2*bucketCells+1; k++ {
+				if secret == 0 || uint32(hashOf(&c.engine.hasher, &k)) < 1<<28 { // the first of up to 16 buckets
+					keys = append(keys, k)
+				}
+			}
+			for _, ttl := range []time.Duration{0, 0, 2 * time.Hour, time.Hour} { // new, replaced, and to end sooner
+				for _, k := range keys {
+					require.True(t, c.SetTTL(k, k+int(ttl), ttl))
+				}
+				require.Equal(t, len(keys), c.Len())
+				for _, k := range keys {
+					got, ok := c.Get(k)
+					require.True(t, ok)
+					require.Equal(t, k+int(ttl), got)
+				}
+			}
+			checkInvariants(t, c)
+		})
 	}
-	checkInvariants(t, c)
 }
 
 // Who meets a slot that another has freed since it was found in the index, or is writing to, does not write to it.
