@@ -66,12 +66,18 @@ func (c clock) passedNow(deadline instant) bool {
 const longTTL = time.Minute
 
 // after returns the deadline of what is to live for ttl from now; zero or less
-// is for ever. It is rounded down, so that nothing lives too long.
+// is for ever. See endOf.
 func (c clock) after(ttl time.Duration) instant {
 	if t := c.Peek(); t != 0 && ttl >= longTTL {
-		return min(instantOf(t)+int64(ttl)>>instantShift, never)
+		return endOf(t, ttl)
 	}
 	return c.afterNow(ttl)
+}
+
+// endOf returns the deadline of what is to live for ttl from t. The sum is rounded down, so that nothing lives too long, and not
+// both of its parts, which might take two units.
+func endOf(t int64, ttl time.Duration) instant {
+	return min(int64((uint64(t)+uint64(ttl)-1)>>instantShift)+1, never)
 }
 
 // afterNow is after for a clock that is stopped or about to be, and for what lives for ever or not long.
@@ -79,9 +85,9 @@ func (c clock) afterNow(ttl time.Duration) instant {
 	if ttl <= 0 {
 		return never
 	}
-	now := c.now()
+	t := c.Now()
 	if ttl < longTTL {
-		now = c.precise()
+		t = c.Precise()
 	}
-	return min(now+int64(ttl)>>instantShift, never)
+	return endOf(t, ttl)
 }

@@ -203,3 +203,22 @@ func TestNewcomerTakesTheRoomOfTheExpired(t *testing.T) {
 		})
 	}
 }
+
+// The coarse clock, which is behind by up to a millisecond, does not shorten a life of milliseconds, nor prolong it.
+func TestShortLivesAreTimedPrecisely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8})
+		for range 100 {
+			c.Get("a") // keeps the clock running
+			time.Sleep(990 * time.Microsecond)
+			c.Get("a")
+			c.SetTTL("a", 1, 3*time.Millisecond)
+			time.Sleep(3*time.Millisecond - grain)
+			require.True(t, has(c, "a"))
+			time.Sleep(grain)
+			require.False(t, has(c, "a"))
+			_, ok := c.Get("a")
+			require.False(t, ok)
+		}
+	})
+}

@@ -58,3 +58,22 @@ func TestAnotherValueIsIdleFromThen(t *testing.T) {
 		require.False(t, has(c, "key"))
 	})
 }
+
+// However often an entry was read, another value gives it another end.
+func TestAnotherValueLivesAsLongAsItSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Hour})
+		c.Set("key", 1)
+		for range 5 {
+			c.Get("key")
+		}
+		time.Sleep(30 * time.Minute)
+		c.Get("key") // starts the clock
+		c.Set("key", 2)
+		time.Sleep(time.Hour - time.Second)
+		require.True(t, has(c, "key"))
+		c.SetTTL("key", 3, time.Second)
+		time.Sleep(time.Second)
+		require.False(t, has(c, "key"), "it was to end sooner")
+	})
+}

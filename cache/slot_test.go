@@ -2,6 +2,7 @@ package cache
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -48,16 +49,34 @@ func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
 	require.Equal(t, w.hard, deadlineOf(f.slot().meta.Load()))
 }
 
+// Where readers put off the end of an entry, each value is told from the one before, though all else is the same: see touch.
+func TestEachValueThatMayIdleIsAnotherGeneration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := build(t, Config[int, int]{MaxEntries: 8, TTL: time.Hour, Idle: time.Minute})
+		for range 5 {
+			c.Set(1, 1)
+		}
+		sl := &c.engine.root.Load().shards[0].slab.Load().slots[0]
+		before := sl.meta.Load()
+		c.Set(1, 1)
+		after := sl.meta.Load()
+		require.Equal(t, (before+generation)&generationMask, after&generationMask)
+		require.Equal(t, before&^generationMask, after&^generationMask)
+	})
+}
+
 // What an entry costs is compared as a whole when its value is replaced, not only in the bits that are kept.
 func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
-	size := int64(maxCost)
-	c := build(t, Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
-	require.True(t, c.Set(1, 1))
-	size++
-	require.False(t, c.Set(1, 2))
-	_, ok := c.Get(1)
-	require.False(t, ok)
-	checkInvariants(t, c)
+	for _, before := range []int64{maxCost, 0} {
+		size := before
+		c := build(t, Config[int, int]{MaxEntries: 8, Size: func(int, int) int64 { return size }})
+		require.True(t, c.Set(1, 1))
+		size = maxCost + 1
+		require.False(t, c.Set(1, 2))
+		_, ok := c.Get(1)
+		require.False(t, ok)
+		checkInvariants(t, c)
+	}
 }
 
 // A sweep lets go of a shard after each hundred entries or so, whether they expire or their group was invalidated: their
@@ -114,13 +133,18 @@ func TestSweepHoldsALockForFewEntries(t *testing.T) {
 // Whatever happens to a slot, its head is never again what a reader may have seen of it: by that the reader knows.
 func TestNoHeadComesTwice(t *testing.T) {
 	c := build(t, Config[int, string]{MaxEntries: 1})
+	c.Set(1, "a")
 	seen := map[uint64]string{}
 	for name, write := range map[string]func(){
 		"replaced":     func() { c.Set(1, "a") },
 		"under-a-lock": func() { c.Set(1, "a"); c.SetTTL(1, "b", time.Hour) },
-		"set-again":    func() { c.Delete(1); c.Set(1, "a") },
-		"evicted":      func() { c.Set(2, "b"); c.Set(1, "a") },
-		"expired":      func() { c.SetTTL(1, "a", 1); c.Sweep(); c.Set(1, "a") },
+		"by-the-long-way": func() {
+			key, val := 1, "b"
+			require.True(t, c.engine.swap(hashOf(&c.engine.hasher, &key), &key, &val, never, c.costOf(&key, &val), 0))
+		},
+		"set-again": func() { c.Delete(1); c.Set(1, "a") },
+		"evicted":   func() { c.Set(2, "b"); c.Set(1, "a") },
+		"expired":   func() { c.SetTTL(1, "a", 1); c.Sweep(); c.Set(1, "a") },
 	} {
 		for range 100 {
 			write()

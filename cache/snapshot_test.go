@@ -127,6 +127,25 @@ func TestSnapshotIntoASmallerCache(t *testing.T) {
 	require.NotZero(t, tight.Len())
 }
 
+// What a snapshot brings evicts nothing, whichever bound is reached.
+func TestSnapshotIntoAFullCache(t *testing.T) {
+	from := newCache(t, cache.Config[int, string]{MaxEntries: 1000})
+	value := strings.Repeat("x", 100)
+	for i := range 1000 {
+		from.Set(-1-i, value)
+	}
+	raw := snapshotOf(t, from)
+	for _, config := range []cache.Config[int, string]{{MaxEntries: 8}, {MaxBytes: 64 << 10}} {
+		c := newCache(t, config)
+		for i := 0; c.Stats().Evicted == 0; i++ {
+			c.Set(i, value)
+		}
+		_, err := c.ReadFrom(bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.EqualValues(t, 1, c.Stats().Evicted)
+	}
+}
+
 // What is torn, changed, foreign, of other types or newer is an error that says so, and changes nothing.
 func TestSnapshotThatIsDamaged(t *testing.T) {
 	c := newCache(t, cache.Config[string, string]{MaxEntries: 100})

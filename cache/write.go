@@ -210,6 +210,7 @@ func (e *engine[K, V]) exchange(s *shard[K, V], b *slab[K, V], q *queue, w *writ
 	sl.leave(stateFree)
 	unlink(b.buckets, sl.hash(), i)
 	s.removed[Evicted]++
+	var over int64 // bytes of the victim that the newcomer does not need
 	if e.costly {
 		before := s.costOf(i)
 		if w.cost > before && !e.bytes.take(w.cost-before) {
@@ -217,10 +218,11 @@ func (e *engine[K, V]) exchange(s *shard[K, V], b *slab[K, V], q *queue, w *writ
 			w.credit, w.vacant = credit{entries: 1, bytes: before}, i+1
 			return false
 		}
-		e.bytes.give(max(0, before-w.cost))
+		over = max(0, before-w.cost)
 		s.setCost(i, w.cost)
 	}
 	e.place(s, i, w)
+	e.bytes.give(over) // not before the slot has let go of the victim: see ledger
 	return true
 }
 
