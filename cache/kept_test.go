@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,26 @@ func TestReadsCountUpToThreeAndAreKept(t *testing.T) {
 		c.Set(i+2, i)
 	}
 	require.Equal(t, before, meta())
+}
+
+// Nor does a snapshot.
+func TestSnapshotKeepsReads(t *testing.T) {
+	c, d := build(t, Config[int, int]{MaxEntries: 8}), build(t, Config[int, int]{MaxEntries: 8})
+	for reads := range hitsMask + 1 {
+		c.Set(reads, 0)
+		for range reads {
+			c.Get(reads)
+		}
+	}
+	var b bytes.Buffer
+	_, err := c.WriteTo(&b)
+	require.NoError(t, err)
+	_, err = d.ReadFrom(bytes.NewReader(b.Bytes()))
+	require.NoError(t, err)
+	sl := d.engine.root.Load().shards[0].slab.Load().slots
+	for i := range hitsMask + 1 {
+		require.EqualValues(t, sl[i].key.v, sl[i].hits())
+	}
 }
 
 // Another value counts as an access as well.
