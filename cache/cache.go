@@ -28,7 +28,7 @@
 // # What is traded away
 //
 // Eviction is by more than recency, and reads wait for nobody, so a write does more than in a plain LRU: where
-// small values are mostly new, or mostly written on one processor, the fastest of those is faster. An entry that is
+// small values are mostly written, on one processor, the fastest of those is as fast or a little faster. An entry that is
 // read for the first time since long ago is no safer than before. Values of several words are copied on each read.
 // Histories of entries that are gone are dropped when the cache changes its size by much.
 //

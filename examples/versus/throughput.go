@@ -25,7 +25,7 @@ type throughput struct {
 }
 
 func newThroughput() *throughput {
-	return &throughput{keys: 1_000_000, capacity: 100_000, sequence: 3 << 20, rounds: 5, time: 200 * time.Millisecond}
+	return &throughput{keys: 1_000_000, capacity: 100_000, sequence: 3 << 20, rounds: 9, time: 100 * time.Millisecond}
 }
 
 func (t *throughput) name() string { return "throughput" }
