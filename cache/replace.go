@@ -50,10 +50,11 @@ func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 							sl.redate(deadline)
 						}
 						sl.give(head)
-						if fits {
-							c.reads.mine().replaced.Add(1)
-							return true
+						if !fits {
+							return c.store(key, value, hash, deadline, cost, mark)
 						}
+						c.reads.mine().replaced.Add(1)
+						return true
 					}
 				}
 			} else if counts>>passedShift(h)&mostPassed == 0 {
