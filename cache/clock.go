@@ -68,26 +68,21 @@ const longTTL = time.Minute
 // after returns the deadline of what is to live for ttl from now; zero or less
 // is for ever. See endOf.
 func (c clock) after(ttl time.Duration) instant {
-	if t := c.Peek(); t != 0 && ttl >= longTTL {
-		return endOf(t, ttl)
+	switch {
+	case ttl <= 0:
+		return never
+	case ttl < longTTL:
+		return endOf(c.Precise(), ttl)
 	}
-	return c.afterNow(ttl)
+	t := c.Peek() // which is inlined
+	if t == 0 {
+		t = c.Now()
+	}
+	return endOf(t, ttl)
 }
 
 // endOf returns the deadline of what is to live for ttl from t. The sum is rounded down, so that nothing lives too long, and not
 // both of its parts, which might take two units.
 func endOf(t int64, ttl time.Duration) instant {
 	return min(int64((uint64(t)+uint64(ttl)-1)>>instantShift)+1, never)
-}
-
-// afterNow is after for a clock that is stopped or about to be, and for what lives for ever or not long.
-func (c clock) afterNow(ttl time.Duration) instant {
-	if ttl <= 0 {
-		return never
-	}
-	t := c.Now()
-	if ttl < longTTL {
-		t = c.Precise()
-	}
-	return endOf(t, ttl)
 }

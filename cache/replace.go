@@ -43,7 +43,7 @@ func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 					before := deadlineOf(sl.meta.Load())
 					if head&(stateMask|hashMask) == stateLive|uint64(h) && sl.head.Load() == head && k.v == key &&
 						before <= deadline && e.clock.far(before) && sl.take(head) {
-						fits := b.cost == nil || int64(b.cost[at])*costUnit == cost
+						fits := b.holds(at, cost)
 						if fits {
 							val := cell[V]{v: value}
 							storeCell(&sl.val, &val, &e.valPlan)
@@ -97,7 +97,7 @@ func (e *engine[K, V]) swap(hash uint64, key *K, val *V, deadline instant, cost 
 	if !sl.take(f.head) {
 		return false
 	}
-	fits := b.cost == nil || int64(b.cost[at])*costUnit == cost
+	fits := b.holds(at, cost)
 	if fits {
 		e.fill(b, at, sl, val, mark, deadline, deadline)
 	}

@@ -35,6 +35,11 @@ func (b *slab[K, V]) slot(i uint32) *slot[K, V] {
 	return &b.slots[i]
 }
 
+// holds reports whether the entry of slot i, which must be busy by the caller's hand, costs as much beside its slot.
+func (b *slab[K, V]) holds(i uint32, cost int64) bool {
+	return b.cost == nil || int64(b.cost[i])*costUnit == cost
+}
+
 // lacks reports whether the home bucket of h shows that no entry has that hash.
 func (b *slab[K, V]) lacks(h uint32) bool {
 	if b == nil {

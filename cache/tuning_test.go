@@ -99,16 +99,3 @@ func TestTuning(t *testing.T) {
 		})
 	}
 }
-
-// Another value counts as an access: what is written again and again stays.
-func TestAWriteIsAnAccess(t *testing.T) {
-	c := build(t, Config[int, int]{MaxEntries: 500})
-	for want := range uint64(6) {
-		c.Set(1, int(want))
-		key, val := 1, cell[int]{}
-		h := hashOf(&c.engine.hasher, &key)
-		f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &val)
-		require.True(t, ok)
-		require.Equal(t, min(want, 3), f.slot().hits())
-	}
-}
