@@ -40,11 +40,6 @@ type login struct {
 	roomy           bool   // each of its networks has room: see table.roomy
 }
 
-// mark is what an entry keeps of a login that it was charged for.
-func (l *login) mark() mark {
-	return mark{uint16(l.account >> 16), uint16(l.account), l.secret}
-}
-
 // name sets the source of a login. It does so in place: a literal would be made elsewhere and copied.
 func (s *shared) name(l *login, from source) {
 	l.source, l.hash, l.network = from, s.hash(from), s.network(from)
@@ -64,7 +59,7 @@ func (s *shared) login(l Login, from source) (hashed login) {
 		hashed.device = atLeastOne(maphash.Comparable(s.seed, device{l.Account, l.Device}))
 	}
 	if l.Secret != "" {
-		hashed.secret = uint16(max(1, maphash.Comparable(s.seed, secret{l.Account, l.Secret})>>48))
+		hashed.secret = uint16(max(1, maphash.Comparable(s.seed, secret{l.Account, l.Secret})>>(64-secretBits)))
 	}
 	return hashed
 }

@@ -12,7 +12,7 @@ func (t *Tracker) measure() (n int64) {
 	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
 	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
 	for _, k := range s.sketches {
-		n += allocated(unsafe.Sizeof(sketch{})) + sliceBytes(k.cells)
+		n += allocated(unsafe.Sizeof(sketch{})) + k.bytes()
 	}
 	for i := range t.shards {
 		tb := &t.shards[i].table

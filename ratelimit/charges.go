@@ -52,12 +52,26 @@ func (t *table) holds(i uint32, s source) bool {
 
 func (e *entry) setSource(s source) { atomic.StoreUint64((*uint64)(&e.source), uint64(s)) }
 
-// A mark is what is kept of the login that made a charge: 32 bits of the account, and 16 of the secret; zero: none. Two secrets of one
-// account are taken for the same once in 65,536 times, which gives back one guess in as many.
-type mark [3]uint16
+// A mark is what is kept of the login that made a charge: 20 bits of the account, and above them 12 of the secret; zero: none. Two secrets of one
+// account are taken for the same once in 4,096 times, which gives back one guess in as many; two accounts once in a million times, which
+// lets who succeeds at one clear what he failed at the other.
+type mark uint32
 
-func (m mark) account() uint32 { return uint32(m[0])<<16 | uint32(m[1]) }
-func (m mark) secret() uint16  { return m[2] }
+const (
+	accountBits = 20
+	secretBits  = 32 - accountBits
+)
+
+// mark returns that of a login.
+func (l *login) mark() mark {
+	if l.account == 0 {
+		return 0
+	}
+	return mark(max(1, l.account&(1<<accountBits-1)) | uint64(l.secret)<<accountBits)
+}
+
+func (m mark) account() uint32 { return uint32(m) & (1<<accountBits - 1) }
+func (m mark) secret() uint32  { return uint32(m) >> accountBits }
 
 // never is the age of a charge that was not made, or so long ago that it does not matter.
 const never = 1<<40 - 1
@@ -231,7 +245,7 @@ func (t *table) refund(i uint32, j int, l *login) {
 	if t.marked {
 		marks := t.marksOf(i)
 		copy(marks[j:], marks[j+1:])
-		marks[len(marks)-1] = mark{}
+		marks[len(marks)-1] = 0
 	}
 }
 

@@ -81,30 +81,6 @@ func (h *histogram) freeAt(limit int) uint32 {
 	return h.last
 }
 
-// raise makes each bucket of h no less than that of g.
-func (h *histogram) raise(g histogram) {
-	h.advance(g.last)
-	g.advance(h.last)
-	for i, c := range g.counts {
-		if more := max(c, h.counts[i]) - h.counts[i]; more > 0 {
-			h.counts[i] += more
-			h.total += uint16(more)
-		}
-	}
-}
-
-// lower makes each bucket of h no more than that of g.
-func (h *histogram) lower(g histogram) {
-	h.advance(g.last)
-	g.advance(h.last)
-	for i, c := range g.counts {
-		if less := h.counts[i] - min(c, h.counts[i]); less > 0 {
-			h.counts[i] -= less
-			h.total -= uint16(less)
-		}
-	}
-}
-
 // trim takes charges away, the oldest first, until no more than limit are left.
 func (h *histogram) trim(limit int) {
 	for age := uint32(buckets - 1); int(h.total) > limit; age-- {
@@ -135,6 +111,9 @@ func (r *ruler) at(at int64) uint32 {
 	hi, _ := bits.Mul64(uint64(at), r.inverse)
 	return uint32(hi >> r.shift)
 }
+
+// after returns the number of the first bucket that begins at a time or after it.
+func (r *ruler) after(at int64) uint32 { return r.at(at + r.width - 1) }
 
 // start returns when a bucket begins.
 func (r *ruler) start(number uint32) int64 { return int64(number) * r.width }

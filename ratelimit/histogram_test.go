@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -68,32 +67,4 @@ func TestHistogramBucketsStayFull(t *testing.T) {
 		h.sub(5)
 	}
 	require.EqualValues(t, 255, h.total)
-}
-
-func TestHistogramRaiseAndLower(t *testing.T) {
-	fill := func(at ...uint32) (h histogram) {
-		for _, n := range at {
-			h.add(n)
-		}
-		return h
-	}
-	h := fill(100, 105, 105, 110)
-	h.raise(fill(98, 105, 106, 112))
-	require.Equal(t, fill(98, 100, 105, 105, 106, 110, 112), h)
-	h.lower(fill(98, 105, 112, 114)) // with 114 the newest, 98 is too old
-	want := fill(105, 112)
-	want.advance(114)
-	require.Equal(t, want, h)
-}
-
-// A moment is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it is at the end.
-func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
-	require.Zero(t, coarsen(0).time(), "never is never")
-	r := rand.New(rand.NewPCG(1, 5))
-	for range 10_000 {
-		at := 1 + r.Int64N(int64(36*365*24*time.Hour))
-		require.GreaterOrEqual(t, coarsen(at).time(), at)
-		require.Less(t, coarsen(at).time(), at+int64(time.Second)/3)
-	}
-	require.Equal(t, moment(1<<32-1), coarsen(1<<62))
 }

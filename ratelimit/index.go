@@ -7,7 +7,7 @@ type index []uint32
 
 // newIndex returns an index for so many entries: with two to four cells for each, so that hardly any chain has another in
 // it before the one that is looked for, which would be one more line to come from memory.
-func newIndex(entries int) index { return make(index, 2<<bits.Len(uint(entries))) }
+func newIndex(entries int) index { return make(index, 2<<bits.Len(uint(entries-1))) }
 
 func (x index) at(hash uint64) *uint32 { return &x[hash&uint64(len(x)-1)] }
 

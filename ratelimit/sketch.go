@@ -1,13 +1,10 @@
 package ratelimit
 
-import (
-	"math/bits"
-	"sync"
-)
+import "sync"
 
 // A sketch remembers the charges of all sources that were evicted, in a fixed
 // number of cells. A source has one cell in each of two rows; a cell has as many times of
-// charges, newest first, as an entry has, the time of a lock-out's end, and more. When a source
+// charges, newest first, as an entry has. When a source
 // is evicted, each of its cells becomes the maximum of itself and of the entry,
 // element by element. When a source comes that is not in the table, it begins with the minimum of its
 // cells, element by element.
@@ -28,141 +25,94 @@ import (
 // on who is evicted, or on what an attacker knows. Chance only decides how many others a source shares its
 // cells with.
 //
-// The long window is remembered in the same way, by buckets of a third of it, but a newcomer always
-// has a window's worth of it left: by a flood that goes on all day, strangers would otherwise be
+// The ends of lock-outs, the times when strikes are forgiven, and the charges in the long window are remembered in the same way, in cells of
+// their own, of which fewer suffice. In the long window a newcomer
+// always has a window's worth of it left: by a flood that goes on all day, strangers would otherwise be
 // denied until the next. So each time a source gets itself evicted may give it that
 // many failures more in the long window, and none in the short.
 //
-// Charges are kept by their ticks, rounded up; a tick is a quarter of a second, or if the window is longer than two hours a part in 16,384 or less
-// of it. Who recalls one that is later than now takes now, which is no earlier than any charge was; and one that is a window
-// older than the newest of its cell can count no more, and is left out. So nothing above changes, and a source that was evicted is denied for a tick more.
+// Charges are kept by their ticks, rounded up: see lefts. Who recalls one that is later than now takes now, which is no earlier than any
+// charge was; and one that is so old that it counts no more is left out. So nothing above changes, and a source that was evicted is
+// denied for up to a tick more.
 //
 // The idea of inheriting the maximum of the evicted is that of Space-Saving (Metwally,
 // Agrawal and El Abbadi, ICDT 2005); two rows and the minimum are those of the Count-Min sketch (Cormode and
 // Muthukrishnan, LATIN 2004).
 type sketch struct {
-	failures, long int // of the rule
-	tick           int // 2 to the power of it nanoseconds
-	row            int // cells in one
+	window int64
+	ticks  ruler
 
-	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	cells []uint32   // see cell
+	mu      sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
+	recent  rows       // the charges in the window: a cell is of lefts
+	long    rows       // those in the long window: a cell is a longCell; nil: there is no such limit
+	ends    deadlines  // of lock-outs
+	pardons deadlines  // when strikes are forgiven
 }
 
 const sketchRows = 2
 
-// mostCells bounds what the sketches of large trackers take, those of networks included: it is of a row, of all tables together.
+// mostCells bounds what the sketches of large trackers take. It is of a row; those of networks are of all tables together.
 const mostCells = 1 << 17
 
-// newSketch returns a sketch with eight cells in a row for five addresses in the table. A flood of five strangers for each
-// address, from few networks and at once in every window, then denies one newcomer in two hundred.
+// newSketch returns a sketch with six cells in a row for the charges of five addresses in the table. A flood of five strangers for each
+// address, from few networks and at once in every window, then denies one newcomer in four hundred.
 func newSketch(c Config) *sketch {
+	cells := func(forEach, addresses int) int { return min(max(c.MaxAddresses*forEach/addresses, 64), mostCells) }
 	s := &sketch{
-		failures: c.Failures, long: c.LongFailures,
-		tick: max(momentBits, bits.Len64(uint64(c.Window))-15),
-		row:  min(max(c.MaxAddresses*8/5, 64), mostCells),
+		window: int64(c.Window), ticks: newRuler(tickWidth(int64(c.Window))),
+		recent:  newRows(cells(8, 5), leftWords(c.Failures)),
+		ends:    newDeadlines(cells(1, 1)),
+		pardons: newDeadlines(cells(1, 4)),
 	}
-	s.cells = make([]uint32, sketchRows*s.row*s.width())
+	if c.LongFailures > 0 {
+		s.long = newRows(cells(1, 2), 1)
+	}
 	return s
 }
 
-// A moment is a time in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
-type moment uint32
-
-const momentBits = 28
-
-func coarsen(at int64) moment { return moment(roundUp(at, momentBits)) }
-
-// time returns the latest that a time was before it was rounded up.
-func (m moment) time() int64 { return int64(m) << momentBits }
-
-// roundUp returns a time in units of 2^bits nanoseconds, rounded up.
-func roundUp(at int64, bits int) uint32 { return uint32(max(0, min((at+1<<bits-1)>>bits, 1<<32-1))) }
-
-// A cell is what is remembered of the sources that share it, in words of 32 bits: the tick of the newest charge; of two of the others in each word, how
-// many ticks earlier they were; the end of a lock-out, and when strikes are forgiven, as moments; and unless there is no such limit, the charges in
-// the long window: see thirds.
-type cell []uint32
-
-const (
-	untilWord = iota
-	forgivenWord
-	longWord // and the next
-)
-
-// agesWords returns how many words the charges but the newest have.
-func (s *sketch) agesWords() int { return s.failures / 2 }
-
-// width returns how many words a cell has.
-func (s *sketch) width() int {
-	if s.long <= 0 {
-		return 1 + s.agesWords() + longWord
-	}
-	return 1 + s.agesWords() + longWord + 2
-}
-
-// rest returns a cell without the charges.
-func (s *sketch) rest(c cell) cell { return c[1+s.agesWords():] }
-
-// forgotten is the age of a charge that is none, or too old to count.
-const forgotten = 1<<16 - 1
-
-// charge returns the tick of charge j of a cell, or zero.
-func (c cell) charge(j int) uint32 {
-	if j == 0 {
-		return c[0]
-	}
-	if age := c[(j+1)/2] >> (16 * (j & 1)) & forgotten; age < forgotten && c[0] != 0 {
-		return c[0] - age
-	}
-	return 0
-}
-
-// raise makes no charge of a cell earlier than those of an entry.
-func (s *sketch) raise(c cell, stamps []int64) {
-	newest := max(c[0], roundUp(stamps[0], s.tick))
-	for j := 1; j < len(stamps); j++ {
-		tick := max(c.charge(j), roundUp(stamps[j], s.tick))
-		age := uint32(forgotten)
-		if tick != 0 {
-			age = min(age, newest-tick)
-		}
-		word, shift := &c[(j+1)/2], 16*(j&1)
-		*word = *word&^(forgotten<<shift) | age<<shift
-	}
-	c[0] = newest
+// bytes returns what the cells take.
+func (s *sketch) bytes() int64 {
+	return sliceBytes(s.recent.lines) + sliceBytes(s.long.lines) + sliceBytes(s.ends.cells) + sliceBytes(s.pardons.cells)
 }
 
 // fold remembers an entry.
 func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64, long histogram) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	newest := s.ticks.after(stamps[0])
 	for row := range sketchRows {
-		c := s.cell(hash, row)
-		s.raise(c, stamps)
-		rest := s.rest(c)
-		rest[untilWord] = max(rest[untilWord], uint32(coarsen(lockedUntil)))
-		rest[forgivenWord] = max(rest[forgivenWord], uint32(forgivenAt>>momentBits)) // not up: that could be a strike more
-		if s.long > 0 {
-			h := thirdsOf(rest)
-			h.raise(thirdsFrom(long))
-			h.put(rest)
+		l, at := s.recent.cell(hash, row)
+		l.ageLefts(newest)
+		for j, stamp := range stamps {
+			l.raiseLeft(at, j, s.ticks.after(stamp))
+		}
+		if s.long.lines != nil {
+			l, at := s.long.cell(hash, row)
+			l.raiseLong(at, long)
 		}
 	}
+	s.ends.raise(hash, coarsen(lockedUntil))
+	s.pardons.raise(hash, moment(max(0, forgivenAt)>>momentBits)) // not up: that could be a strike more
 }
 
 // judge says whether a source may be charged that is not in the table.
-func (s *sketch) judge(hash uint64, window, now int64) verdict {
+func (s *sketch) judge(hash uint64, failures int, now int64) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, b := s.cell(hash, 0), s.cell(hash, 1)
-	if until := moment(min(s.rest(a)[untilWord], s.rest(b)[untilWord])).time(); until > now {
+	if until := s.ends.get(hash, now); until > now {
 		return verdict{kind: saturated, until: until}
 	}
-	if oldest := int64(min(a.charge(s.failures-1), b.charge(s.failures-1))) << s.tick; oldest != 0 && oldest+window > now {
-		return verdict{kind: saturated, until: oldest + window}
+	if oldest := s.charge(hash, failures-1); oldest != 0 && oldest+s.window > now {
+		return verdict{kind: saturated, until: oldest + s.window}
 	}
 	return verdict{}
+}
+
+// charge returns when charge j of a source was at the latest, or zero. s.mu must be held.
+func (s *sketch) charge(hash uint64, j int) int64 {
+	a, at := s.recent.cell(hash, 0)
+	b, bt := s.recent.cell(hash, 1)
+	return s.ticks.start(min(a.leftTick(at, j), b.leftTick(bt, j)))
 }
 
 // recall sets the times of an entry to what is remembered at least of a source, and returns the rest of it, with no bucket of the long window that is later
@@ -170,20 +120,30 @@ func (s *sketch) judge(hash uint64, window, now int64) verdict {
 func (s *sketch) recall(hash uint64, stamps []int64, now int64, bucket uint32) (forgivenAt int64, long histogram) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, b := s.cell(hash, 0), s.cell(hash, 1)
 	for j := range stamps {
-		stamps[j] = min(int64(min(a.charge(j), b.charge(j)))<<s.tick, now)
+		stamps[j] = min(s.charge(hash, j), now)
 	}
-	if s.long > 0 {
-		h := thirdsOf(s.rest(a))
-		h.lower(thirdsOf(s.rest(b)))
-		long = h.histogram(bucket)
+	if s.long.lines != nil {
+		a, at := s.long.cell(hash, 0)
+		b, bt := s.long.cell(hash, 1)
+		long = leastLong(a, at, b, bt, bucket)
 	}
-	return moment(min(s.rest(a)[forgivenWord], s.rest(b)[forgivenWord])).time(), long
+	return s.pardons.get(hash, now), long
 }
 
-// cell returns that of a source in a row.
-func (s *sketch) cell(hash uint64, row int) cell {
-	at := row*s.row + int(uint64(uint32(hash>>(32*row)))*uint64(s.row)>>32)
-	return s.cells[at*s.width() : (at+1)*s.width()]
+// rows are the cells of a sketch: two rows of them.
+type rows struct {
+	grid
+	lines []line
+}
+
+func newRows(cells, width int) rows {
+	g := newGrid(cells, width)
+	return rows{grid: g, lines: make([]line, sketchRows*g.lines)}
+}
+
+// cell returns the line that a source has in a row, and the first word of its cell.
+func (r *rows) cell(hash uint64, row int) (l *line, word uint32) {
+	at, word := r.at(uint32(hash >> (32 * row)))
+	return &r.lines[uint32(row)*r.grid.lines+at], word
 }

@@ -101,7 +101,7 @@ func (t *Tracker) saturation() float64 {
 	for f := range families {
 		denied := 0
 		for range asked {
-			if t.shared.sketches[f].judge(rand.Uint64(), t.shared.rule.window, t.now()).kind != allowed {
+			if t.shared.sketches[f].judge(rand.Uint64(), t.shared.rule.failures, t.now()).kind != allowed {
 				denied++
 			}
 		}

@@ -234,7 +234,7 @@ func (t *table) judge(i uint32, now int64) verdict {
 
 // judgeStranger is judge for a source that is not in the table.
 func (t *table) judgeStranger(hash uint64, s source, now int64) verdict {
-	return t.sketches[s.family()].judge(hash, t.rule.window, now)
+	return t.sketches[s.family()].judge(hash, t.rule.failures, now)
 }
 
 // entryOf returns the entry in which an attempt was charged, if it is there still, and the place of the charge, if

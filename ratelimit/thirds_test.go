@@ -40,48 +40,6 @@ func TestThirdsErrOnTheStrictSide(t *testing.T) {
 	}
 }
 
-// What goes through a sketch comes back with no charge lost that counts, and none that counts for longer than a third of the span more.
-func TestThirdsOfAHistogram(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 3))
-	for range 2000 {
-		var h histogram
-		bucket := uint32(r.IntN(40))
-		for range r.IntN(60) {
-			bucket += uint32(r.IntN(4))
-			h.add(bucket)
-		}
-		now := bucket + uint32(r.IntN(3))
-		h.advance(now)
-		kept := thirdsFrom(h)
-		rest := make(cell, longWord+2)
-		kept.put(rest)
-		kept = thirdsOf(rest)
-		back := kept.histogram(now)
-		require.LessOrEqual(t, back.last, now)
-		for later := now; later < now+buckets+thirdsWidth; later++ {
-			require.GreaterOrEqual(t, back.at(later).total, h.at(later).total, "in %d", later-now)
-		}
-		require.LessOrEqual(t, back.total, h.total)
-		require.Zero(t, back.at(now+buckets).total, "nor does one come back later than it was made")
-	}
-}
-
-func TestThirdsRaiseAndLower(t *testing.T) {
-	fill := func(at ...uint32) (h thirds) {
-		for _, n := range at {
-			h.add(n)
-		}
-		return h
-	}
-	h := fill(10, 11, 11)
-	h.raise(fill(9, 11, 13))
-	require.Equal(t, fill(10, 11, 11, 13), h, "9 is too old by then")
-	h.lower(fill(11, 13, 14))
-	want := fill(11, 13)
-	want.advance(14)
-	require.Equal(t, want, h)
-}
-
 // The ruler divides exactly, at the edges of buckets as well, for as long as there are times.
 func TestARulerDividesExactly(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
