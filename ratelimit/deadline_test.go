@@ -26,6 +26,7 @@ func TestDeadlinesLoseNone(t *testing.T) {
 		d.raise(hash, coarsen(at))
 		latest[hash] = max(latest[hash], at)
 	}
+	d.raise(r.Uint64(), coarsen(now-1e9)) // one that has passed hides none
 	for hash, at := range latest {
 		got := d.get(hash, now)
 		if at > now {
@@ -51,4 +52,16 @@ func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
 		require.Less(t, coarsen(at).time(), at+int64(time.Second)/3)
 	}
 	require.Equal(t, moment(1<<32-1), coarsen(1<<62))
+}
+
+// Who was evicted has no strike more when he comes back: of all that is kept of him only that is rounded down.
+func TestTheSketchAddsNoStrike(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 8))
+	for range 100 {
+		s := newSketch(Config{}.withDefaults())
+		hash, forgivenAt := r.Uint64(), int64(48*time.Hour)+r.Int64N(int64(time.Hour))
+		s.fold(hash, make([]int64, 5), 0, forgivenAt, histogram{})
+		got, _ := s.recall(hash, make([]int64, 5), forgivenAt-int64(time.Hour), 0)
+		require.InDelta(t, forgivenAt-1<<momentBits/2, got, 1<<momentBits/2, "up to a quarter of a second earlier")
+	}
 }

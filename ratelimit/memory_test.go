@@ -40,7 +40,7 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	if !longWords {
 		return
 	}
-	for addresses, want := range map[int]string{0: "459 kB", 10_000: "4.4 MB", mostAddresses: "167 MB"} {
+	for addresses, want := range map[int]string{0: "459 kB", 10_000: "4.4 MB", mostAddresses: "151 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
@@ -80,5 +80,5 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 	require.Empty(t, tracker.shared.accounts.known.sets)
 	require.Empty(t, tracker.shards[0].networks)
 	require.Empty(t, tracker.shared.pool.long)
-	require.EqualValues(t, 371, kB(tracker.Bytes()))
+	require.EqualValues(t, 269, kB(tracker.Bytes()))
 }
