@@ -64,3 +64,19 @@ func TestAnEntryHoldsItsSource(t *testing.T) {
 	require.False(t, sh.holds(i, source4(1)))
 	require.False(t, sh.holds(i, 0), "nobody has a free slot, though ::/64 is written as it is")
 }
+
+// A mark tells accounts and secrets apart, and no account from each of them.
+func TestAMarkKnowsAccountAndSecret(t *testing.T) {
+	require.Zero(t, (&login{}).mark())
+	require.NotZero(t, (&login{account: 1 << accountBits}).mark().account(), "that is not no account")
+	m := (&login{account: 1<<40 | 7, secret: 1<<secretBits - 1}).mark()
+	require.EqualValues(t, 7, m.account())
+	require.EqualValues(t, 1<<secretBits-1, m.secret())
+	tracker, err := NewTracker(Config{})
+	require.NoError(t, err)
+	for n := range 1000 {
+		l := tracker.shared.login(Login{Account: "alice", Secret: fmt.Sprint(n)}, 1)
+		require.NotZero(t, l.secret)
+		require.EqualValues(t, l.secret, l.mark().secret(), "no bit of it is lost")
+	}
+}

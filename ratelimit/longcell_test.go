@@ -57,5 +57,10 @@ func TestLongCellsRaiseAndLower(t *testing.T) {
 	a.raiseLong(1, full)
 	require.EqualValues(t, mostInBucket, a.longCount(1, 14), "no count runs into the next")
 	require.Zero(t, a.longCount(1, 13))
+	many := histogram{last: 70, total: 400}
+	many.counts[70%buckets], many.counts[65%buckets] = 200, 200
+	a.raiseLong(2, many)
+	now := leastLong(&a, 2, &a, 2, 60) // asked by a table whose clock is a little behind
+	require.Equal(t, histogram{last: 60, total: mostInBucket, counts: now.counts}, now, "they are charges of now, as many as there can be")
 	require.EqualValues(t, 1, a.longCount(0, 13), "nor into that of another cell")
 }
