@@ -41,7 +41,7 @@
 // the sketch says at least. So no flood of other addresses, however large, buys a source more
 // than Config.Failures charges in a window: see sketch for the proof. The sketch may
 // mistake one source for another; that denies an attempt for a while, as a [*BusyError], and never
-// locks.
+// locks. What it remembers of the window is rounded up, to a 62nd of it or a quarter of a second.
 //
 // # Memory
 //
