@@ -82,8 +82,9 @@ type Tracker struct {
 	shards  []shard
 	journal atomic.Pointer[Journal] // nil: none
 
-	allow, deny, proxies []netip.Prefix
-	bytes                int64
+	allow, proxies []netip.Prefix
+	deny           []DeniedError
+	bytes          int64
 
 	deniedList, exempt, forgottenProxy, journalErrors atomic.Uint64
 }
@@ -108,7 +109,7 @@ func newTracker(config Config, shards int) *Tracker {
 	t := &Tracker{
 		shared: newShared(config, newClock(base), shards),
 		shards: make([]shard, shards),
-		allow:  canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
+		allow:  canonical(config.Allow), deny: denials(config.Deny), proxies: canonical(config.Proxies),
 	}
 	for i := range t.shards {
 		t.shards[i].table = newTable(t.shared, shards)
@@ -153,23 +154,22 @@ func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 	if ok && l.account == 0 && sh.pool.entries[i].lockedUntil != 0 {
 		if e := &sh.pool.entries[i]; e.locked(t.shared.clock.past() + slack) {
 			sh.often.deniedLocked++
-			return 0, 0, t.shared.refusals.get(i, e.source, e.lockedUntil, t.shared.clock)
+			return 0, 0, t.shared.lockedOut(i, e.source, e.lockedUntil)
 		}
 	}
 	l.roomy = sh.roomy(l)
 	for {
-		id, at, v := sh.charge(l, i, ok, t.now())
+		now := t.now()
+		id, at, v := sh.charge(l, i, ok, now)
 		switch v.kind {
 		case allowed:
 			return id, at, nil
 		case noRoom:
-			t.makeRoom(sh, l.source.family(), t.now())
+			t.makeRoom(sh, l.source.family(), now)
 			i, ok = sh.find(l.hash, l.source)
 			l.roomy = false
-		case locked:
-			return 0, 0, t.shared.refusals.get(i, l.source, v.until, t.shared.clock)
 		default:
-			return 0, 0, v.denial(l.source, t.shared.clock)
+			return 0, 0, t.shared.refuse(v, l.source, i, ok, now)
 		}
 	}
 }
@@ -187,14 +187,12 @@ func (t *Tracker) Check(addr netip.Addr) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	i, ok := sh.find(l.hash, s)
-	switch v := sh.verdict(&l, i, ok, t.now()); v.kind {
-	case allowed:
+	now := t.now()
+	v := sh.verdict(&l, i, ok, now)
+	if v.kind == allowed {
 		return nil
-	case locked:
-		return t.shared.refusals.get(i, s, v.until, t.shared.clock)
-	default:
-		return v.denial(s, t.shared.clock)
 	}
+	return t.shared.refuse(v, s, i, ok, now)
 }
 
 // Fail records a failure of addr: it is Begin and [Attempt.Fail] in one, for a caller who
