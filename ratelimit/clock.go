@@ -17,6 +17,7 @@ const slack = int64(time.Second)
 type clock struct {
 	*coarse.Clock
 	zero  int64        // the time zero, in nanoseconds after origin
+	asked atomic.Int64 // when past last read the precise clock
 	ahead atomic.Int64 // by how much the wall clock was ahead of the time, at the most: see wall
 }
 
@@ -27,8 +28,18 @@ func newClock(base time.Time) *clock {
 // now returns the time, one or later: the table takes zero for never.
 func (c *clock) now() int64 { return c.Precise() }
 
-// past returns a time that is not later than the true one.
-func (c *clock) past() int64 { return c.Now() }
+// past returns a time that is not later than the true one. To start the coarse clock allocates a timer, so that is only for those who knock
+// often: others get the precise time.
+func (c *clock) past() int64 {
+	if t := c.Peek(); t != 0 {
+		return t
+	}
+	now := c.now()
+	if now-c.asked.Swap(now) < 2*int64(coarse.Period) {
+		return c.Now()
+	}
+	return now
+}
 
 // at returns a time of the table as one of the world.
 func (c *clock) at(at int64) time.Time { return c.Time(at) }

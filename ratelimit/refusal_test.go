@@ -161,6 +161,22 @@ func TestAThousandLockedOutAreRefusedWithoutAllocation(t *testing.T) {
 	requireNoAllocation(t, refused{tracker, inTurn(all)}, func(err error) bool { _, ok := err.(*LockedError); return ok })
 }
 
+// Who knocks so seldom that the coarse clock has stopped does not start it.
+func TestWhoKnocksSeldomIsRefusedWithoutAllocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := testTracker(t, Config{})
+		failN(t, tracker, address(1), 5)
+		require.NoError(t, tracker.LockNow(address(1), 24*time.Hour))
+		require.Zero(t, testing.AllocsPerRun(1, func() {
+			for range many {
+				_ = tracker.Fail(address(1))
+				time.Sleep(time.Second)
+			}
+		}))
+		require.Error(t, tracker.Check(address(1)))
+	})
+}
+
 // Those whom the table had to forget are denied for what the sketch remembers, each until another time: of charges, within a window, and
 // of lock-outs, within a day.
 func TestStrangersAreRefusedWithoutAllocation(t *testing.T) {
@@ -312,10 +328,10 @@ func TestABoardHasACellForEachEnd(t *testing.T) {
 		unit := int64(1) << b.unit
 		require.LessOrEqual(t, int64(span), 62*unit)
 		require.True(t, b.unit == 0 || int64(span) >= 31*unit)
-		for range 20 {
+		for range 5 {
 			now := r.Int64N(int64(100*time.Hour)) + 1
 			said := map[*kept]int64{}
-			for range 10_000 {
+			for range 5000 {
 				left := 1 + r.Int64N(unit*near)
 				if r.IntN(2) == 0 {
 					left = min(unit*near, int64(longest)/256) << r.IntN(7)
