@@ -386,6 +386,22 @@ func TestAKeptErrorStaysAsItIs(t *testing.T) {
 	})
 }
 
+// Who is locked out until the very time when the one before him in the slot was to be is told of himself.
+func TestALockoutThatEndsWithAnotherNamesItsOwnSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := testTracker(t, Config{MaxAddresses: 1})
+		var errs []*LockedError
+		for n := range 2 {
+			require.NoError(t, tracker.LockNow(address(n), time.Hour))
+			errs = append(errs, tracker.Check(address(n)).(*LockedError))
+			require.True(t, tracker.Unlock(address(n)))
+		}
+		require.Equal(t, errs[0].Until(), errs[1].Until())
+		require.Equal(t, "0.0.0.0/32", errs[0].Source().String())
+		require.Equal(t, "0.0.0.1/32", errs[1].Source().String())
+	})
+}
+
 // Goroutines whose sources take the only slot from each other are told of their own, and what they keep stays.
 func TestEachIsToldOfHisOwnSource(t *testing.T) {
 	tracker := testTracker(t, Config{MaxAddresses: 1})
