@@ -46,9 +46,9 @@ func (k *kept) get(what uint64, until int64) *refusal {
 	return now
 }
 
-// Refusals keep the errors of attempts that are refused, for whoever is refused knocks often: it then costs no allocation. What is said of a
-// source for its own charges is kept for its slot, until something else is said of that slot; what is said of networks, accounts and those whom the table does
-// not have is shared by all who are told it.
+// Refusals keep the errors of attempts that are refused, for whoever is refused knocks often: it then costs no allocation. What is said
+// of a source for its own charges is kept for its slot, until something else is said of that; what is said of networks, of accounts and of
+// those whom the table does not have is shared by all who are told it.
 type refusals struct {
 	slots     []kept // of the first so many; those that come after share them
 	crowded   []kept // for each tier as many as it has buckets
@@ -117,9 +117,9 @@ func (r *rule) tierNumber(f family, length uint8) uint32 {
 	return uint32(n)
 }
 
-// A board has the refusals of strangers, who come in any number, by the time when they end. That is rounded up, so that there is a cell for each time
-// at which one of them may end: to units of a power of two nanoseconds, of which a span has 31 to 62, and if that is 64 of these or more from now, by up to a sixteenth of what is left. So it
-// is known without counting that crowds allocate nothing, however far apart they were charged.
+// A board has the refusals of strangers, who come in any number, by the time when they end. That is rounded up, so that each time at which
+// one of them may end has a cell of its own: to units of a power of two nanoseconds, of which a span has 31 to 62, and if it is 64 of
+// these or more from now, by up to a sixteenth of what is left. So no crowd allocates, however far apart its sources were charged.
 type board struct {
 	unit  int // 2 to the power of it nanoseconds
 	cells []kept
@@ -128,8 +128,8 @@ type board struct {
 const (
 	near = 64 // cells for ends that are less than 64 units away
 
-	// Ends from 64 units on, from 128 on, from 256 on and so on have a row each, of as many double units that 16 to 32 are left: at most 18
-	// of them at a time. Eight rows are for what ends within 264 spans: with a window of a quarter of an hour, within two days.
+	// Ends from 64 units on, from 128 on, from 256 on and so on have a row each, and units of their own, of which 16 to 32 are left: so there
+	// are 18 of them at the most. Eight rows are for all within 264 spans: two days, if a span is a quarter of an hour.
 	far     = 20
 	farRows = 8
 )
