@@ -5,15 +5,15 @@ import (
 	"net/netip"
 )
 
-// A DeniedError is returned for an address in Config.Deny.
-type DeniedError struct {
-	Addr   netip.Addr
-	Prefix netip.Prefix // the one of Config.Deny
-}
+// A DeniedError is returned for an address in Config.Deny. It is the same for all addresses in one prefix.
+type DeniedError struct{ prefix netip.Prefix }
 
-// Error names the address and the prefix.
+// Prefix returns the prefix of Config.Deny.
+func (e *DeniedError) Prefix() netip.Prefix { return e.prefix }
+
+// Error names the prefix.
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("ratelimit: %v is denied, as all of %v are", e.Addr, e.Prefix)
+	return fmt.Sprintf("ratelimit: all of %v are denied", e.prefix)
 }
 
 // admit returns the source that an attempt from an address is charged to, and reports whether it is charged: it is
@@ -24,37 +24,41 @@ func (t *Tracker) admit(addr netip.Addr) (s source, counts bool, err error) {
 		return 0, false, ErrAddress
 	}
 	if len(t.deny) > 0 || len(t.allow) > 0 {
-		return t.look(addr, s)
-	}
-	return s, true, nil
-}
-
-// look looks an address up in the lists.
-func (t *Tracker) look(addr netip.Addr, s source) (_ source, counts bool, err error) {
-	addr = addr.Unmap().WithZone("")
-	// What is inside a 6to4, NAT64 or Teredo address is denied with the IPv4 address, but
-	// not exempt with it: anybody may write what he likes into some of them.
-	for _, a := range []netip.Addr{addr, s.prefix().Addr()} {
-		if p, ok := find(t.deny, a); ok && (a == addr || s.family() == ipv4) {
+		switch denied, exempt := t.listed(addr, s); {
+		case denied != nil:
 			t.deniedList.Add(1)
-			return s, false, &DeniedError{addr, p}
+			return s, false, denied
+		case exempt:
+			t.exempt.Add(1)
+			return s, false, nil
 		}
-	}
-	if _, ok := find(t.allow, addr); ok {
-		t.exempt.Add(1)
-		return s, false, nil
 	}
 	return s, true, nil
 }
 
-// find returns the first of the prefixes that has an address.
-func find(prefixes []netip.Prefix, addr netip.Addr) (netip.Prefix, bool) {
-	for _, p := range prefixes {
-		if p.Contains(addr) {
-			return p, true
+// listed looks an address up in the lists. What is inside a 6to4, NAT64 or Teredo address is denied with the IPv4 address, but
+// not exempt with it: anybody may write what he likes into some of them.
+func (t *Tracker) listed(addr netip.Addr, s source) (denied *DeniedError, exempt bool) {
+	addr = addr.Unmap().WithZone("")
+	inside := addr
+	if s.family() == ipv4 {
+		inside = s.prefix().Addr()
+	}
+	for i := range t.deny {
+		if d := &t.deny[i]; d.prefix.Contains(addr) || d.prefix.Contains(inside) {
+			return d, false
 		}
 	}
-	return netip.Prefix{}, false
+	return nil, contains(t.allow, addr)
+}
+
+// denials returns the errors for the addresses of a list.
+func denials(deny []netip.Prefix) []DeniedError {
+	all := make([]DeniedError, 0, len(deny))
+	for _, p := range canonical(deny) {
+		all = append(all, DeniedError{p})
+	}
+	return all
 }
 
 // canonical returns prefixes with IPv4 for what is IPv4 inside IPv6.

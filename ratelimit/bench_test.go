@@ -72,6 +72,59 @@ func BenchmarkTrackerFail(b *testing.B) {
 	})
 }
 
+// Attempts that are refused though nobody is locked out.
+func BenchmarkTrackerDenied(b *testing.B) {
+	denied := func(b *testing.B, begin func(n uint32) error) {
+		b.ReportAllocs()
+		for n := uint32(0); b.Loop(); n++ {
+			if begin(n) == nil {
+				b.Fatal("let in")
+			}
+		}
+	}
+	b.Run("open", func(b *testing.B) {
+		tracker := newTracker(b, ratelimit.Config{})
+		for range 5 {
+			_, _ = tracker.Begin(addr4(1))
+		}
+		denied(b, func(uint32) error { return tracker.Fail(addr4(1)) })
+	})
+	b.Run("stranger", func(b *testing.B) { // of each of a thousand sources that the table forgot
+		tracker := newTracker(b, ratelimit.Config{})
+		var forgotten []netip.Addr
+		for n := range uint32(3000) {
+			_ = tracker.LockNow(addr4(n), time.Hour+time.Duration(n)*time.Second)
+		}
+		for n := range uint32(3000) {
+			if _, tracked := tracker.Lookup(addr4(n)); !tracked && tracker.Check(addr4(n)) != nil {
+				forgotten = append(forgotten, addr4(n))
+			}
+		}
+		denied(b, func(n uint32) error { return tracker.Fail(forgotten[n%uint32(len(forgotten))]) })
+	})
+	b.Run("account", func(b *testing.B) {
+		tracker := newTracker(b, ratelimit.Config{Window: 1000 * time.Hour}) // the next is let in after a hundred hours
+		for n := range uint32(10) {
+			_, _ = tracker.BeginLogin(ratelimit.Login{Addr: addr4(1<<31 + n), Account: "alice"})
+		}
+		denied(b, func(n uint32) error {
+			_, err := tracker.BeginLogin(ratelimit.Login{Addr: addr4(n), Account: "alice"})
+			return err
+		})
+	})
+	b.Run("network", func(b *testing.B) {
+		tracker := newTracker(b, ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{IPv4: true, Bits: 8, Failures: 50}}})
+		for n := range uint32(50) {
+			_ = tracker.Fail(addr4(10<<24 + n))
+		}
+		denied(b, func(n uint32) error { return tracker.Fail(addr4(10<<24 + n&(1<<24-1))) })
+	})
+	b.Run("listed", func(b *testing.B) {
+		tracker := newTracker(b, ratelimit.Config{Deny: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
+		denied(b, func(n uint32) error { return tracker.Fail(addr4(n)) })
+	})
+}
+
 func BenchmarkTrackerCheck(b *testing.B) {
 	tracker := newTracker(b, ratelimit.Config{})
 	for n := range uint32(1000) {

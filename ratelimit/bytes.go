@@ -7,9 +7,12 @@ func (t *Tracker) measure() (n int64) {
 	s := t.shared
 	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.links) + sliceBytes(s.pool.long)
 	n += sliceBytes(s.pool.marks) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.opens)
-	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(unsafe.Sizeof(refusal{}))
+	for _, k := range s.refusals.all() {
+		n += sliceBytes(k) + int64(len(k))*allocated(unsafe.Sizeof(refusal{}))
+	}
 	n += sliceBytes(s.accounts.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
 	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
+	n += sliceBytes(t.allow) + sliceBytes(t.proxies) + sliceBytes(s.rule.proxies) + sliceBytes(t.deny)
 	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
 	for _, k := range s.sketches {
 		n += allocated(unsafe.Sizeof(sketch{})) + k.bytes()

@@ -4,39 +4,53 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"time"
 )
 
 // A LockedError is returned by [Tracker.Begin] and [Tracker.Check] while a source is
-// locked out. It is the same for all attempts in one lock-out: do not change it.
-type LockedError struct {
-	Source netip.Prefix
-	Until  time.Time // when the lock-out ends
-}
+// locked out. It is the same for all attempts in one lock-out, and stays as it is, whatever becomes of the source.
+type LockedError refusal
+
+// Source returns who is locked out.
+func (e *LockedError) Source() netip.Prefix { return source(e.what).prefix() }
+
+// Until returns when the lock-out ends.
+func (e *LockedError) Until() time.Time { return (*refusal)(e).end() }
 
 // RetryAfter returns how long it is until then, or zero if that has passed.
-func (e *LockedError) RetryAfter() time.Duration { return max(0, time.Until(e.Until)) }
+func (e *LockedError) RetryAfter() time.Duration { return (*refusal)(e).wait() }
 
 // Error names the source and says when it may try again.
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source, e.RetryAfter().Round(time.Second))
+	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source(), e.RetryAfter().Round(time.Second))
 }
 
 // A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source is not
-// locked out and yet may not be charged.
-type BusyError struct {
-	Source netip.Prefix
-	Reason Reason
-	Until  time.Time // when the oldest charge leaves the window; an attempt that ends may make room sooner
-}
+// locked out and yet may not be charged. It does not say which source that is: all who are denied for the same reason until the same time may
+// get the same error.
+type BusyError refusal
+
+// Reason returns why the source is denied.
+func (e *BusyError) Reason() Reason { return Reason(e.what) }
+
+// Bits returns the length of the prefix of the network that has too many charges, if the reason is [TooManyInPrefix], and otherwise
+// zero. It is one of Config.Prefixes.
+func (e *BusyError) Bits() int { return int(e.what >> 8) }
+
+// Until returns when the source may try again at the latest: when enough charges have left the window. An attempt that ends may make room
+// sooner. Where strangers share an error, with [TooManyRemembered] and [TooManyForAccount], it is rounded up: by less than a thirtieth of the window, or
+// of the time between two attempts at an account, or of what is left of a lock-out that the table had to forget, by about a sixteenth.
+func (e *BusyError) Until() time.Time { return (*refusal)(e).end() }
 
 // RetryAfter returns how long it is until then, or zero if that has passed.
-func (e *BusyError) RetryAfter() time.Duration { return max(0, time.Until(e.Until)) }
+func (e *BusyError) RetryAfter() time.Duration { return (*refusal)(e).wait() }
 
-// Error names the source and says when it may try again at the latest.
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("ratelimit: %v has %v, want fewer or a wait of %v", e.Source, e.Reason, e.RetryAfter().Round(time.Second))
+// Error says why the source is denied, and when it may try again at the latest.
+func (e *BusyError) Error() string { return "ratelimit: the source " + e.sentence() }
+
+// sentence says of a source why it is denied.
+func (e *BusyError) sentence() string {
+	return fmt.Sprintf("has %v, want fewer or a wait of %v", e.Reason(), e.RetryAfter().Round(time.Second))
 }
 
 // A Reason says why a source is denied that is not locked out.
@@ -47,7 +61,7 @@ const (
 	TooManyRemembered                   // the same, with charges that may be those of a source that the table had to forget
 	TooManyLong                         // Config.LongFailures in Config.LongWindow
 	TooManyForAccount                   // Config.AccountFailures, from wherever: see [Tracker.BeginLogin]
-	TooManyInPrefix                     // as many charges in a network as its [PrefixLimit]; BusyError.Source is the network
+	TooManyInPrefix                     // as many charges in a network as its [PrefixLimit]: see [BusyError.Bits]
 )
 
 // String completes the sentence "the source has ...".
@@ -70,6 +84,12 @@ func (r Reason) String() string {
 // RetryAfter returns how long to wait after a [*LockedError] or [*BusyError] in err, and
 // reports whether there is one.
 func RetryAfter(err error) (time.Duration, bool) {
+	switch e := err.(type) { // errors.As allocates
+	case *LockedError:
+		return e.RetryAfter(), true
+	case *BusyError:
+		return e.RetryAfter(), true
+	}
 	var locked *LockedError
 	var busy *BusyError
 	switch {
@@ -103,38 +123,4 @@ const (
 
 var reasons = [...]Reason{
 	busy: TooManyOpen, saturated: TooManyRemembered, exhausted: TooManyLong, crowded: TooManyInPrefix, slowed: TooManyForAccount,
-}
-
-// denial returns the error of a verdict on a source, which is not that it is locked out.
-func (v verdict) denial(s source, c *clock) *BusyError {
-	e := &BusyError{Source: s.prefix(), Reason: reasons[v.kind], Until: c.at(v.until)}
-	if v.kind == crowded {
-		e.Source = s.network(int(v.bits))
-	}
-	return e
-}
-
-// Refusals keep the errors of those who are locked out, one of each, for whoever is knocks often: a refusal then costs no
-// allocation. They are of the first so many slots; those that come after share them.
-type refusals []atomic.Pointer[refusal]
-
-type refusal struct {
-	LockedError
-	source source
-}
-
-// mostRefusals are enough for all but the largest trackers, and keep what the collector has to look at small.
-const mostRefusals = 1 << 14
-
-func newRefusals(addresses int) refusals { return make(refusals, min(addresses, mostRefusals)) }
-
-// get returns the error for the source in slot i.
-func (r refusals) get(i uint32, s source, until int64, c *clock) *LockedError {
-	cell := &r[int(i)%len(r)]
-	if was := cell.Load(); was != nil && was.source == s && was.Until.Equal(c.at(until)) {
-		return &was.LockedError
-	}
-	now := &refusal{LockedError{s.prefix(), c.at(until)}, s}
-	cell.Store(now)
-	return &now.LockedError
 }

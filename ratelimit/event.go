@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// queuedEvents is how many events wait for somebody to receive them.
-const queuedEvents = 256
+// queuedEvents is how many events wait for somebody to receive them. They are for the time until a receiver gets a processor: who receives
+// nothing for longer than that loses events of a flood, however many there are.
+const queuedEvents = 64
 
 // An Event is something that whoever runs a server may want to know at once.
 type Event struct {
@@ -62,7 +63,7 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Events returns the channel that all events are sent to, the same each time. It holds 256 that
+// Events returns the channel that all events are sent to, the same each time. It holds 64 that
 // nobody has received; what comes then is dropped and counted in [Stats]. So a
 // slow receiver delays no attempt. The channel is never closed.
 func (t *Tracker) Events() <-chan Event { return t.shared.events.queue }

@@ -82,9 +82,9 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 		return Explanation{}, ErrAddress
 	}
 	x := Explanation{Source: s.prefix()}
-	if p, found := find(t.deny, addr.Unmap().WithZone("")); found {
-		x.Err = &DeniedError{addr, p}
-	} else if _, x.Exempt = find(t.allow, addr.Unmap().WithZone("")); !x.Exempt {
+	if denied, exempt := t.listed(addr, s); denied != nil {
+		x.Err = denied
+	} else if x.Exempt = exempt; !exempt {
 		x.Err = t.Check(addr)
 	}
 	hash, tb := t.lock(s)
@@ -123,11 +123,14 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 // String returns a few lines for an administrator.
 func (x Explanation) String() string {
 	var b strings.Builder
+	busy, denied := x.Err.(*BusyError)
 	switch {
 	case x.Exempt:
 		fmt.Fprintf(&b, "%v is exempt", x.Source)
+	case denied:
+		fmt.Fprintf(&b, "%v %s", x.Source, busy.sentence())
 	case x.Err != nil:
-		b.WriteString(x.Err.Error())
+		b.WriteString(strings.TrimPrefix(x.Err.Error(), "ratelimit: "))
 	default:
 		fmt.Fprintf(&b, "%v may make attempts", x.Source)
 	}

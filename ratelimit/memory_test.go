@@ -40,7 +40,7 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	if !longWords {
 		return
 	}
-	for addresses, want := range map[int]string{0: "459 kB", 10_000: "4.4 MB", mostAddresses: "151 MB"} {
+	for addresses, want := range map[int]string{0: "398 kB", 10_000: "3.9 MB", mostAddresses: "151 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
@@ -69,10 +69,12 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 	require.EqualValues(t, 90, kB(sliceBytes(s.accounts.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
 	require.EqualValues(t, 20, kB(sliceBytes(s.pool.marks)))
 	require.EqualValues(t, 66, kB(tables*sliceBytes(sh.networks)))
-	require.EqualValues(t, 64, unsafe.Sizeof(refusal{}))
-	require.EqualValues(t, 72, kB(sliceBytes(s.refusals), int64(len(s.refusals))*64))
+	require.EqualValues(t, 16, unsafe.Sizeof(refusal{}))
+	kept := func(k []kept) int64 { return sliceBytes(k) + int64(len(k))*16 }
+	require.EqualValues(t, 24, kB(kept(s.refusals.slots)))
+	require.EqualValues(t, 8, kB(kept(s.refusals.crowded), kept(s.refusals.slowed.cells), kept(s.refusals.saturated.cells)))
 	require.EqualValues(t, 25, kB(sliceBytes(tracker.shards), tables*sliceBytes(sh.index), 2*tables*sliceBytes(sh.levels[0])))
-	require.EqualValues(t, 27, kB(allocated(queuedEvents*unsafe.Sizeof(Event{})+channelBytes)))
+	require.EqualValues(t, 7, kB(allocated(queuedEvents*unsafe.Sizeof(Event{})+channelBytes)))
 
 	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}, LongFailures: -1})
 	require.NoError(t, err)
@@ -80,5 +82,7 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 	require.Empty(t, tracker.shared.accounts.known.sets)
 	require.Empty(t, tracker.shards[0].networks)
 	require.Empty(t, tracker.shared.pool.long)
-	require.EqualValues(t, 269, kB(tracker.Bytes()))
+	require.Empty(t, tracker.shared.refusals.crowded)
+	require.Empty(t, tracker.shared.refusals.slowed.cells)
+	require.EqualValues(t, 206, kB(tracker.Bytes()))
 }

@@ -78,7 +78,7 @@ func (t *Tracker) Middleware(next http.Handler, config MiddlewareConfig) http.Ha
 			login.Account = config.Account(r)
 		}
 		attempt, err := t.BeginLogin(login)
-		if busy := (*BusyError)(nil); errors.As(err, &busy) && busy.Reason == TooManyForAccount {
+		if busy, ok := err.(*BusyError); ok && busy.Reason() == TooManyForAccount {
 			config.WrongPassword.ServeHTTP(w, r)
 			return
 		}

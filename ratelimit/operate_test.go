@@ -151,7 +151,7 @@ func TestLookupAndExplain(t *testing.T) {
 			[]ratelimit.ChargeKind{x.Charges[0].Kind, x.Charges[1].Kind, x.Charges[2].Kind})
 		require.Len(t, x.Networks, 1)
 		require.Equal(t, 3, x.Networks[0].Charges)
-		require.Equal(t, `ratelimit: 192.0.2.1/32 has too many attempts under way, want fewer or a wait of 15m0s
+		require.Equal(t, `192.0.2.1/32 has too many attempts under way, want fewer or a wait of 15m0s
 2000-01-01 00:00:00 open
 2000-01-01 00:00:00 failed
 2000-01-01 00:00:00 failed

@@ -127,7 +127,6 @@ func newShared(c Config, clock *clock, tables int) *shared {
 		pool:     pool{slots: newSlots(c)},
 		accounts: newAccounts(c),
 		events:   newEvents(),
-		refusals: newRefusals(c.MaxAddresses),
 	}
 	for _, p := range c.Prefixes {
 		if p.Failures > 0 {
@@ -146,6 +145,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 			s.cells += sketchRows * tiers[n].row
 		}
 	}
+	s.refusals = newRefusals(s)
 	return s
 }
 

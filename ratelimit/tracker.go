@@ -45,26 +45,27 @@
 //
 // # Memory
 //
-// All of it is taken when the tracker is made, except the errors of lock-outs, 64 bytes each, which are made when they are first returned and
-// then kept, up to one for each address and 16,384. [Tracker.Bytes] says how much it is, with those: 600 kB for 1,000 addresses, 5.7 MB for
-// 10,000, and 167 MB for a million. Of the 600 kB
+// All of it is taken when the tracker is made, except the errors of attempts that are refused, 16 bytes each, which are made when they are first returned and
+// then kept: up to one for each address and 16,384, and some hundreds that strangers share. [Tracker.Bytes] says how much it is, with those: 540 kB for 1,000 addresses, 5.2 MB for
+// 10,000, and 166 MB for a million. Of the 540 kB
 //
 //   - 74 are entries, each of 64 bytes without a pointer, and the lists by suspicion; 16 are their long windows;
 //   - 180 are the sketches, one for each family, which keep 99 of 100 strangers from being denied by a flood of the other thousands;
 //   - 90 are accounts and who has logged in to them, and 33 marks of which charge was against which account;
 //   - 66 are networks;
-//   - 72 are errors;
+//   - 32 are errors: 24 of addresses, 8 of strangers;
 //   - 33 are tables and their indexes;
-//   - 27 are events that wait.
+//   - 7 are events that wait.
 //
 // What is turned off takes nothing: without limits on accounts (Config.AccountFailures), on networks (Config.Prefixes) and in the long window
-// (Config.LongFailures) it is 371 kB. Nothing that a client sends is kept.
+// (Config.LongFailures) it is 308 kB. Nothing that a client sends is kept.
 //
 // # Concurrency
 //
 // All methods may be called from any goroutine. An attempt takes one of up to 64 locks, which it shares with the
-// other sources of its network, for less than a microsecond. It allocates nothing; a [*LockedError] is made once for a
-// lock-out, a [*BusyError] each time. See DESIGNS.md for what an attempt takes, and what else was tried.
+// other sources of its network, for less than a microsecond. It allocates nothing, whether it is let in or refused: an error is made
+// when it is first said, and those who are told the same later get the same one. Only of more than 16,384 addresses some have to make theirs
+// again. See DESIGNS.md for what an attempt takes, and what else was tried.
 package ratelimit
 
 import (
@@ -82,8 +83,9 @@ type Tracker struct {
 	shards  []shard
 	journal atomic.Pointer[Journal] // nil: none
 
-	allow, deny, proxies []netip.Prefix
-	bytes                int64
+	allow, proxies []netip.Prefix
+	deny           []DeniedError
+	bytes          int64
 
 	deniedList, exempt, forgottenProxy, journalErrors atomic.Uint64
 }
@@ -108,7 +110,7 @@ func newTracker(config Config, shards int) *Tracker {
 	t := &Tracker{
 		shared: newShared(config, newClock(base), shards),
 		shards: make([]shard, shards),
-		allow:  canonical(config.Allow), deny: canonical(config.Deny), proxies: canonical(config.Proxies),
+		allow:  canonical(config.Allow), deny: denials(config.Deny), proxies: canonical(config.Proxies),
 	}
 	for i := range t.shards {
 		t.shards[i].table = newTable(t.shared, shards)
@@ -153,23 +155,22 @@ func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 	if ok && l.account == 0 && sh.pool.entries[i].lockedUntil != 0 {
 		if e := &sh.pool.entries[i]; e.locked(t.shared.clock.past() + slack) {
 			sh.often.deniedLocked++
-			return 0, 0, t.shared.refusals.get(i, e.source, e.lockedUntil, t.shared.clock)
+			return 0, 0, t.shared.lockedOut(i, e.source, e.lockedUntil)
 		}
 	}
 	l.roomy = sh.roomy(l)
 	for {
-		id, at, v := sh.charge(l, i, ok, t.now())
+		now := t.now()
+		id, at, v := sh.charge(l, i, ok, now)
 		switch v.kind {
 		case allowed:
 			return id, at, nil
 		case noRoom:
-			t.makeRoom(sh, l.source.family(), t.now())
+			t.makeRoom(sh, l.source.family(), now)
 			i, ok = sh.find(l.hash, l.source)
 			l.roomy = false
-		case locked:
-			return 0, 0, t.shared.refusals.get(i, l.source, v.until, t.shared.clock)
 		default:
-			return 0, 0, v.denial(l.source, t.shared.clock)
+			return 0, 0, t.shared.refuse(v, l.source, i, ok, now)
 		}
 	}
 }
@@ -187,14 +188,12 @@ func (t *Tracker) Check(addr netip.Addr) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	i, ok := sh.find(l.hash, s)
-	switch v := sh.verdict(&l, i, ok, t.now()); v.kind {
-	case allowed:
+	now := t.now()
+	v := sh.verdict(&l, i, ok, now)
+	if v.kind == allowed {
 		return nil
-	case locked:
-		return t.shared.refusals.get(i, s, v.until, t.shared.clock)
-	default:
-		return v.denial(s, t.shared.clock)
 	}
+	return t.shared.refuse(v, s, i, ok, now)
 }
 
 // Fail records a failure of addr: it is Begin and [Attempt.Fail] in one, for a caller who
@@ -265,7 +264,7 @@ func (t *Tracker) Len() int {
 	return n[ipv4] + n[ipv6]
 }
 
-// Bytes returns what the tracker takes of the heap, to a fiftieth, with the errors of lock-outs that it may come to keep. It does not
+// Bytes returns what the tracker takes of the heap, to a fiftieth, with the errors that it may come to keep. It does not
 // change.
 func (t *Tracker) Bytes() int64 { return t.bytes }
 

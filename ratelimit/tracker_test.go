@@ -44,7 +44,7 @@ func requireBusy(t testing.TB, err error, saturated bool) {
 	t.Helper()
 	var busy *ratelimit.BusyError
 	require.ErrorAs(t, err, &busy)
-	require.Equal(t, saturated, busy.Reason == ratelimit.TooManyRemembered)
+	require.Equal(t, saturated, busy.Reason() == ratelimit.TooManyRemembered)
 	require.Positive(t, busy.RetryAfter())
 }
 
@@ -516,8 +516,8 @@ func TestLongWindow(t *testing.T) {
 		_, err := tracker.Begin(alice)
 		var busy *ratelimit.BusyError
 		require.ErrorAs(t, err, &busy)
-		require.Equal(t, ratelimit.TooManyLong, busy.Reason)
-		require.EqualError(t, err, "ratelimit: 192.0.2.1/32 has too many failed attempts in the long window, want fewer or a wait of 15h0m0s")
+		require.Equal(t, ratelimit.TooManyLong, busy.Reason())
+		require.EqualError(t, err, "ratelimit: the source has too many failed attempts in the long window, want fewer or a wait of 15h0m0s")
 		require.EqualValues(t, 1, tracker.Stats().DeniedLong)
 		time.Sleep(busy.RetryAfter() - time.Millisecond)
 		require.Error(t, tracker.Check(alice))
@@ -562,8 +562,8 @@ func TestPrefixDenialNamesTheNetwork(t *testing.T) {
 		_, err := tracker.Begin(next)
 		var busy *ratelimit.BusyError
 		require.ErrorAs(t, err, &busy)
-		require.Equal(t, ratelimit.TooManyInPrefix, busy.Reason)
-		require.Equal(t, "2a00::/56", busy.Source.String())
+		require.Equal(t, ratelimit.TooManyInPrefix, busy.Reason())
+		require.Equal(t, 56, busy.Bits())
 		require.Error(t, tracker.Check(next))
 		require.EqualValues(t, 1, tracker.Stats().DeniedPrefix)
 		e := <-tracker.Events()

@@ -44,6 +44,15 @@ func TestAnEventHasAFieldForEachLine(t *testing.T) {
 
 func TestVerdictsAreSentences(t *testing.T) {
 	addr := netip.MustParseAddr("203.0.113.7")
+	refusal := func(c ratelimit.Config) error { // of whoever has made an attempt that has not ended
+		tracker, err := ratelimit.NewTracker(c)
+		require.NoError(t, err)
+		_, _ = tracker.Begin(addr)
+		return tracker.Check(addr)
+	}
+	locked, err := ratelimit.NewTracker(ratelimit.Config{})
+	require.NoError(t, err)
+	require.NoError(t, locked.LockNow(addr, 90*time.Second))
 	for _, test := range []struct {
 		x    ratelimit.Explanation
 		want string
@@ -51,9 +60,9 @@ func TestVerdictsAreSentences(t *testing.T) {
 		{ratelimit.Explanation{}, "It may try to sign in, and nothing is held against it."},
 		{ratelimit.Explanation{Charges: make([]ratelimit.Charge, 2)}, "It may try to sign in. Its wrong passwords still count."},
 		{ratelimit.Explanation{Exempt: true}, "It is never locked out."},
-		{ratelimit.Explanation{Err: &ratelimit.LockedError{Until: time.Now().Add(90 * time.Second)}}, "It is locked out for another 2 minutes, because of too many wrong passwords."},
-		{ratelimit.Explanation{Err: &ratelimit.BusyError{Until: time.Now().Add(time.Second), Reason: ratelimit.TooManyLong}}, "It is not locked out, but it has to wait for a minute: it has too many failed attempts in the long window."},
-		{ratelimit.Explanation{Err: &ratelimit.DeniedError{Addr: addr, Prefix: netip.MustParsePrefix("203.0.113.0/24")}}, "It is not let in: 203.0.113.7 is denied, as all of 203.0.113.0/24 are."},
+		{ratelimit.Explanation{Err: locked.Check(addr)}, "It is locked out for another 2 minutes, because of too many wrong passwords."},
+		{ratelimit.Explanation{Err: refusal(ratelimit.Config{Failures: 1, Window: 20 * time.Second})}, "It is not locked out, but it has to wait for a minute: it has too many attempts under way."},
+		{ratelimit.Explanation{Err: refusal(ratelimit.Config{Deny: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}})}, "It is not let in: all of 203.0.113.0/24 are denied."},
 		{ratelimit.Explanation{Err: errors.New("ratelimit: other")}, "It is not let in: other."},
 	} {
 		require.Equal(t, test.want, verdict(test.x))

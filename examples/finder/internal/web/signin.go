@@ -120,7 +120,7 @@ func verdict(x ratelimit.Explanation) string {
 	case errors.As(x.Err, &locked):
 		return "It is locked out for another " + minutes(locked.RetryAfter()) + ", because of too many wrong passwords."
 	case errors.As(x.Err, &busy):
-		return "It is not locked out, but it has to wait for " + minutes(busy.RetryAfter()) + ": it has " + busy.Reason.String() + "."
+		return "It is not locked out, but it has to wait for " + minutes(busy.RetryAfter()) + ": it has " + busy.Reason().String() + "."
 	case x.Err != nil:
 		return "It is not let in: " + strings.TrimPrefix(x.Err.Error(), "ratelimit: ") + "."
 	case len(x.Charges) > 0:
