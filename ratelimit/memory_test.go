@@ -40,7 +40,7 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	if !longWords {
 		return
 	}
-	for addresses, want := range map[int]string{0: "398 kB", 10_000: "3.9 MB", mostAddresses: "151 MB"} {
+	for addresses, want := range map[int]string{0: "398 kB", 10_000: "3.9 MB", mostAddresses: "150 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
