@@ -8,7 +8,7 @@ func (t *Tracker) measure() (n int64) {
 	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.links) + sliceBytes(s.pool.long)
 	n += sliceBytes(s.pool.marks) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.opens)
 	n += sliceBytes(s.refusals) + int64(len(s.refusals))*allocated(unsafe.Sizeof(refusal{}))
-	n += sliceBytes(s.accounts.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
+	n += sliceBytes(s.accounts.lines) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
 	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
 	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
 	for _, k := range s.sketches {

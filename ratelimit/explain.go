@@ -70,7 +70,7 @@ func (t *table) kindOf(i uint32, j int) ChargeKind {
 // A Network is one that a source is in.
 type Network struct {
 	Prefix  netip.Prefix
-	Charges int // at the most, as others may be counted with it
+	Charges int // at the most, as others may be counted with it; of more than the limit some may be left out
 	Limit   PrefixLimit
 }
 

@@ -40,7 +40,7 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	if !longWords {
 		return
 	}
-	for addresses, want := range map[int]string{0: "600 kB", 10_000: "5.7 MB", mostAddresses: "167 MB"} {
+	for addresses, want := range map[int]string{0: "507 kB", 10_000: "4.5 MB", mostAddresses: "152 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
@@ -66,9 +66,9 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 	require.EqualValues(t, 16, kB(sliceBytes(s.pool.long)))
 	require.EqualValues(t, 28, unsafe.Sizeof(s.sketches[0].cells[0])*uintptr(s.sketches[0].width()))
 	require.EqualValues(t, 180, kB(2*sliceBytes(s.sketches[0].cells)))
-	require.EqualValues(t, 90, kB(sliceBytes(s.accounts.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
+	require.EqualValues(t, 41, kB(sliceBytes(s.accounts.lines), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
 	require.EqualValues(t, 33, kB(sliceBytes(s.pool.marks)))
-	require.EqualValues(t, 66, kB(tables*sliceBytes(sh.networks)))
+	require.EqualValues(t, 20, kB(tables*sliceBytes(sh.networks)))
 	require.EqualValues(t, 64, unsafe.Sizeof(refusal{}))
 	require.EqualValues(t, 72, kB(sliceBytes(s.refusals), int64(len(s.refusals))*64))
 	require.EqualValues(t, 33, kB(sliceBytes(tracker.shards), tables*sliceBytes(sh.index), 2*tables*sliceBytes(sh.levels[0])))
@@ -76,7 +76,7 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 
 	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}, LongFailures: -1})
 	require.NoError(t, err)
-	require.Empty(t, tracker.shared.accounts.cells)
+	require.Empty(t, tracker.shared.accounts.lines)
 	require.Empty(t, tracker.shared.accounts.known.sets)
 	require.Empty(t, tracker.shards[0].networks)
 	require.Empty(t, tracker.shared.pool.long)

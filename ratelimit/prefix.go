@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// A tier counts the charges of networks, in a sketch: a network has one cell in
-// each of two rows, and a cell counts the charges of all networks that share it. The smaller of its
-// two counts is never less than what a network was charged, so no network gets more than the limit,
+// A tier counts the charges of networks, in a sketch: a network has one tally in
+// each of two rows, and a tally counts the charges of all networks that share it. Each of its two counts is no less than what a network was
+// charged, or than the limit, so no network gets more than that,
 // and nothing is ever evicted that a flood could make the tier forget (Cormode and
 // Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
-// for each cell to do so.
+// for each tally to do so.
 //
-// A tier is the same for all tables, and each has cells of its own.
+// A tier is the same for all tables, and each has lines of its own.
 type tier struct {
+	tallies // of a row
 	key     key
 	bits    int
 	shift   uint // of a source
 	limit   int
 	observe bool
-	row     int // cells in one
-	first   int // of the cells of a table, the first of the tier
+	first   int // of the lines of a table, the first of the tier
 }
 
 // newTier returns one for tables that have so many addresses together.
@@ -29,60 +29,77 @@ func newTier(p PrefixLimit, addresses, tables int) tier {
 	if p.IPv4 {
 		shift -= sixToFourBits
 	}
-	row := tierRow(p.Failures, (addresses+tables-1)/tables, mostCells/tables)
-	return tier{key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe, row: row}
+	row := newTallies(tierRow(p.Failures, (addresses+tables-1)/tables, mostCells/tables), p.Failures)
+	return tier{tallies: row, key: newKey(), bits: p.Bits, shift: shift, limit: p.Failures, observe: p.Observe}
 }
 
-// tierRow returns how many cells a row is to have with a limit: as many as a flood of ten strangers for each address, five of a window and five
+// tierRow returns how many tallies a row is to have at least with a limit: as many as a flood of ten strangers for each address, five of a window and five
 // of that before, which are in the oldest bucket yet if they came at once, fills to half of the limit, or to what is 1.6 standard deviations
-// less than that. So with a limit of ten or more less than one newcomer in a hundred finds both of his cells full.
+// less than that. So with a limit of ten or more less than one newcomer in a hundred finds both of his tallies full.
 func tierRow(limit, addresses, most int) int {
 	fill := max(float64(limit)/2, float64(limit)-1.6*math.Sqrt(float64(limit)))
 	return max(4, min(int(math.Ceil(float64(10*addresses)/fill)), most))
 }
 
+// size returns how many lines the tier has in a table.
+func (t *tier) size() int { return sketchRows * int(t.lines) }
+
 // hash returns that of the network that a source is in.
 func (t *tier) hash(s source) uint64 { return t.key.hash(uint64(s) >> t.shift) }
 
-// at returns the number of a network's cell. It looks at none of the bits that have chosen the table.
-func (t *tier) at(hash uint64, row int) int {
-	return t.first + row*t.row + int(uint64(uint32(hash>>(26*row)))*uint64(t.row)>>32)
+// tally returns that of a network in a row, and its line. It looks at none of the bits that have chosen the table.
+func (t *tier) tally(lines []line, hash uint64, row int) (*line, tally) {
+	at, word := t.at(uint32(hash >> (26 * row)))
+	l := &lines[t.first+row*int(t.lines)+int(at)]
+	return l, t.of(l, word)
+}
+
+// number returns that of the tally of a network in a row: the first of the tier has zero.
+func (t *tier) number(hash uint64, row int) uint32 {
+	at, word := t.at(uint32(hash >> (26 * row)))
+	return (uint32(row)*t.lines+at)*t.cells + word/t.width
+}
+
+// most returns how many charges a network may have had at the most, whatever the time is.
+func (t *tier) most(lines []line, hash uint64) int {
+	_, a := t.tally(lines, hash, 0)
+	_, b := t.tally(lines, hash, 1)
+	return min(a.count(), b.count())
 }
 
 // fullUntil returns when a network may be charged again: zero if it may be now.
-func (t *tier) fullUntil(cells []histogram, hash uint64, now int64, r *ruler) int64 {
-	a, b := &cells[t.at(hash, 0)], &cells[t.at(hash, 1)]
-	if int(min(a.total, b.total)) < t.limit {
+func (t *tier) fullUntil(lines []line, hash uint64, now int64, r *ruler) int64 {
+	if t.count(lines, hash, r.at(now)) < t.limit {
 		return 0
 	}
-	bucket := r.at(now)
-	a.advance(bucket)
-	b.advance(bucket)
-	if int(min(a.total, b.total)) < t.limit {
-		return 0
-	}
-	return r.start(min(a.freeAt(t.limit), b.freeAt(t.limit)))
+	l, a := t.tally(lines, hash, 0)
+	m, b := t.tally(lines, hash, 1)
+	return r.start(min(l.base+a.freeAfter(t.limit), m.base+b.freeAfter(t.limit)))
 }
 
 // add charges a network, and returns how many charges it then may have had.
-func (t *tier) add(cells []histogram, hash uint64, bucket uint32) int {
-	a, b := &cells[t.at(hash, 0)], &cells[t.at(hash, 1)]
-	a.add(bucket)
-	b.add(bucket)
-	return int(min(a.total, b.total))
+func (t *tier) add(lines []line, hash uint64, bucket uint32) int {
+	for row := range sketchRows {
+		l, c := t.tally(lines, hash, row)
+		t.advance(l, bucket)
+		c.add()
+	}
+	return t.most(lines, hash)
 }
 
 // sub gives a charge back that was made in a bucket.
-func (t *tier) sub(cells []histogram, hash uint64, bucket uint32) {
+func (t *tier) sub(lines []line, hash uint64, bucket uint32) {
 	for row := range sketchRows {
-		cells[t.at(hash, row)].sub(bucket)
+		l, c := t.tally(lines, hash, row)
+		c.sub(l.base - bucket)
 	}
 }
 
-// count returns how many charges a network may have had in the window.
-func (t *tier) count(cells []histogram, hash uint64, bucket uint32) int {
-	a, b := cells[t.at(hash, 0)].at(bucket), cells[t.at(hash, 1)].at(bucket)
-	return int(min(a.total, b.total))
+// count returns how many charges a network may have had in the window: those that it had, or the limit or more.
+func (t *tier) count(lines []line, hash uint64, bucket uint32) int {
+	l, a := t.tally(lines, hash, 0)
+	m, b := t.tally(lines, hash, 1)
+	return min(a.countAfter(l.after(bucket)), b.countAfter(m.after(bucket)))
 }
 
 // network returns the hash of the network of a login in tier n: the first is the widest.
@@ -100,9 +117,7 @@ func (t *table) roomy(l *login) bool {
 	roomy := true
 	for n := range tiers {
 		p := &tiers[n]
-		network := p.network(n, l)
-		a, b := t.networks[p.at(network, 0)].total, t.networks[p.at(network, 1)].total
-		has := int(min(a, b)) < p.limit
+		has := p.most(t.networks, p.network(n, l)) < p.limit
 		roomy = roomy && (has || p.observe)
 	}
 	return roomy
