@@ -131,20 +131,21 @@ func (a *accounts) judge(l *login, now int64) verdict {
 	if _, known := a.known.find(l); known != nil {
 		return verdict{}
 	}
-	if until := min(a.lastOf(l, 0), a.lastOf(l, 1)) + a.pace; until > now {
+	at := a.tier.spots(l.account)
+	if until := min(a.lastOf(at.a), a.lastOf(at.b)) + a.pace; until > now {
 		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
 }
 
-// lastOf returns when the newest charge was made in a tally of an account, which must have one, rounded up to a tick. a.mu must be held.
-func (a *accounts) lastOf(l *login, row int) int64 {
-	line, c := a.tier.tally(a.lines, l.account, row)
-	return a.buckets.start(line.base-c.newest()) + a.ticks.start(1+uint32(*a.tick(l, row)))
+// lastOf returns when the newest charge was made in a tally, which must have one, rounded up to a tick. a.mu must be held.
+func (a *accounts) lastOf(at spot) int64 {
+	line, c := a.tier.tally(a.lines, at)
+	return a.buckets.start(line.base-c.newest()) + a.ticks.start(1+uint32(*a.tick(at)))
 }
 
-// tick returns that of the newest charge in a tally of an account. a.mu must be held.
-func (a *accounts) tick(l *login, row int) *uint8 { return &a.last[a.tier.number(l.account, row)] }
+// tick returns that of the newest charge in a tally. a.mu must be held.
+func (a *accounts) tick(at spot) *uint8 { return &a.last[a.tier.number(at)] }
 
 // charge charges an account, and reports whether that makes it slow.
 func (a *accounts) charge(l *login, now int64) (slow bool) {
@@ -153,18 +154,19 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	bucket, at := a.buckets.at(now), uint8(a.ticks.at(now)%accountTicks)
-	for row := range sketchRows {
-		line, c := a.tier.tally(a.lines, l.account, row)
+	bucket := a.buckets.at(now)
+	both := a.tier.spots(l.account)
+	for _, at := range [...]spot{both.a, both.b} {
+		line, c := a.tier.tally(a.lines, at)
 		a.tier.advance(line, bucket)
-		tick, now := a.tick(l, row), at
+		last, tick := a.tick(at), uint8(a.ticks.at(now)%accountTicks)
 		if line.base > bucket {
-			now = 0 // another table began the bucket before
+			tick = 0 // another table has begun the next bucket
 		}
 		if c.newest() == 0 {
-			now = max(now, *tick)
+			tick = max(tick, *last)
 		}
-		*tick = now
+		*last = tick
 		c.add()
 	}
 	return a.count(l, now) == a.tier.limit
@@ -178,18 +180,19 @@ func (a *accounts) refund(l *login, at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	bucket := a.buckets.at(at)
-	for row := range sketchRows {
-		line, c := a.tier.tally(a.lines, l.account, row)
+	both := a.tier.spots(l.account)
+	for _, at := range [...]spot{both.a, both.b} {
+		line, c := a.tier.tally(a.lines, at)
 		was := c.newest()
 		if c.sub(line.base - bucket); c.newest() != was {
-			*a.tick(l, row) = accountTicks - 1
+			*a.tick(at) = accountTicks - 1
 		}
 	}
 }
 
 // count returns how many charges an account may have had in the window, and up to an eleventh of it before. a.mu must be held.
 func (a *accounts) count(l *login, now int64) int {
-	return a.tier.count(a.lines, l.account, a.buckets.at(now))
+	return a.tier.count(a.lines, a.tier.spots(l.account), a.buckets.at(now))
 }
 
 // befriend makes the address and the device of a login known.

@@ -47,58 +47,90 @@ func (t *tier) size() int { return sketchRows * int(t.lines) }
 // hash returns that of the network that a source is in.
 func (t *tier) hash(s source) uint64 { return t.key.hash(uint64(s) >> t.shift) }
 
-// tally returns that of a network in a row, and its line. It looks at none of the bits that have chosen the table.
-func (t *tier) tally(lines []line, hash uint64, row int) (*line, tally) {
-	at, word := t.at(uint32(hash >> (26 * row)))
-	l := &lines[t.first+row*int(t.lines)+int(at)]
-	return l, t.of(l, word)
+// A spot is where a tally is: the number of the line, above four bits of that of its first word there.
+type spot uint32
+
+const spotBits = 4
+
+// Spots are those of a network, one in each row.
+type spots struct{ a, b spot }
+
+// What chooses the tallies of a network are bits of its hash: the lines in both rows, each by as many as four times the most that there may be need, and the
+// tallies in these. They are other bits, so that nothing waits for a product but the next; and none of those that have chosen the table.
+const (
+	lineBits  = 19
+	tallyBits = 10
+)
+
+// spots returns where the tallies of a network are in the lines of a table.
+func (t *tier) spots(hash uint64) spots {
+	first := uint32(t.first)
+	l, m := part(hash, lineBits, t.lines), part(hash>>lineBits, lineBits, t.lines)
+	hash >>= 2 * lineBits
+	a, b := part(hash, tallyBits, t.cells), part(hash>>tallyBits, tallyBits, t.cells)
+	return spots{spot((first+l)<<spotBits | a*t.width), spot((first+t.lines+m)<<spotBits | b*t.width)}
 }
 
-// number returns that of the tally of a network in a row: the first of the tier has zero.
-func (t *tier) number(hash uint64, row int) uint32 {
-	at, word := t.at(uint32(hash >> (26 * row)))
-	return (uint32(row)*t.lines+at)*t.cells + word/t.width
+// part returns one of so many numbers, by the lower bits of a hash.
+func part(hash uint64, bits int, of uint32) uint32 {
+	return uint32(hash & (1<<bits - 1) * uint64(of) >> bits)
 }
 
-// most returns how many charges a network may have had at the most, whatever the time is.
-func (t *tier) most(lines []line, hash uint64) int {
-	_, a := t.tally(lines, hash, 0)
-	_, b := t.tally(lines, hash, 1)
-	return min(a.count(), b.count())
+// tally returns the one at a spot, and its line.
+func (t *tier) tally(lines []line, at spot) (*line, tally) {
+	l := &lines[at>>spotBits]
+	return l, l.words[at%(1<<spotBits):][:t.width]
+}
+
+// number returns that of the tally at a spot, of those in all lines.
+func (t *tier) number(at spot) uint32 {
+	return uint32(at>>spotBits)*t.cells + uint32(at%(1<<spotBits))/t.width
+}
+
+// roomy reports whether a network may be charged, whatever the time is. If it is only observed, that does not matter.
+func (t *tier) roomy(lines []line, at spots) bool {
+	_, a := t.tally(lines, at.a)
+	_, b := t.tally(lines, at.b)
+	if t.observe {
+		return a[0]&b[0] != 1<<wordBits-1 // nobody minds, but to look brings them from memory
+	}
+	return a.count() < t.limit || b.count() < t.limit
 }
 
 // fullUntil returns when a network may be charged again: zero if it may be now.
-func (t *tier) fullUntil(lines []line, hash uint64, now int64, r *ruler) int64 {
-	if t.count(lines, hash, r.at(now)) < t.limit {
+func (t *tier) fullUntil(lines []line, at spots, now int64, r *ruler) int64 {
+	if t.roomy(lines, at) || t.count(lines, at, r.at(now)) < t.limit {
 		return 0
 	}
-	l, a := t.tally(lines, hash, 0)
-	m, b := t.tally(lines, hash, 1)
+	l, a := t.tally(lines, at.a)
+	m, b := t.tally(lines, at.b)
 	return r.start(min(l.base+a.freeAfter(t.limit), m.base+b.freeAfter(t.limit)))
 }
 
-// add charges a network, and returns how many charges it then may have had.
-func (t *tier) add(lines []line, hash uint64, bucket uint32) int {
-	for row := range sketchRows {
-		l, c := t.tally(lines, hash, row)
-		t.advance(l, bucket)
-		c.add()
-	}
-	return t.most(lines, hash)
+// add charges a network, and reports whether that makes it full.
+func (t *tier) add(lines []line, at spots, bucket uint32) bool {
+	l, a := t.tally(lines, at.a)
+	m, b := t.tally(lines, at.b)
+	t.advance(l, bucket)
+	t.advance(m, bucket)
+	a.add()
+	b.add()
+	n := a.count()
+	return n >= t.limit && min(n, b.count()) == t.limit
 }
 
 // sub gives a charge back that was made in a bucket.
-func (t *tier) sub(lines []line, hash uint64, bucket uint32) {
-	for row := range sketchRows {
-		l, c := t.tally(lines, hash, row)
-		c.sub(l.base - bucket)
-	}
+func (t *tier) sub(lines []line, at spots, bucket uint32) {
+	l, a := t.tally(lines, at.a)
+	m, b := t.tally(lines, at.b)
+	a.sub(l.base - bucket)
+	b.sub(m.base - bucket)
 }
 
 // count returns how many charges a network may have had in the window: those that it had, or the limit or more.
-func (t *tier) count(lines []line, hash uint64, bucket uint32) int {
-	l, a := t.tally(lines, hash, 0)
-	m, b := t.tally(lines, hash, 1)
+func (t *tier) count(lines []line, at spots, bucket uint32) int {
+	l, a := t.tally(lines, at.a)
+	m, b := t.tally(lines, at.b)
 	return min(a.countAfter(l.after(bucket)), b.countAfter(m.after(bucket)))
 }
 
@@ -110,14 +142,22 @@ func (t *tier) network(n int, l *login) uint64 {
 	return t.hash(l.source)
 }
 
+// nearBytes are no more than the second cache of a processor has.
+const nearBytes = 512 << 10
+
+const lineBytes = 4 * (1 + lineWords)
+
 // roomy reports whether all networks of a login that are not only observed have room, whatever the time is. To ask before the clock is read
-// brings their cells from memory while the processor waits for the entry.
+// brings their tallies from memory while the processor waits for the entry. If they are nearer than that, it only delays the clock, and judgePrefixes is as quick.
 func (t *table) roomy(l *login) bool {
+	if !t.far {
+		return false
+	}
 	tiers := t.rule.tiers[l.source.family()]
 	roomy := true
 	for n := range tiers {
 		p := &tiers[n]
-		has := p.most(t.networks, p.network(n, l)) < p.limit
+		has := p.roomy(t.networks, p.spots(p.network(n, l)))
 		roomy = roomy && (has || p.observe)
 	}
 	return roomy
@@ -131,7 +171,7 @@ func (t *table) judgePrefixes(l *login, now int64) verdict {
 		if p.observe {
 			continue
 		}
-		if until := p.fullUntil(t.networks, p.network(n, l), now, &t.rule.buckets); until > now {
+		if until := p.fullUntil(t.networks, p.spots(p.network(n, l)), now, &t.rule.buckets); until > now {
 			return verdict{kind: crowded, bits: uint8(p.bits), until: until}
 		}
 	}
@@ -148,12 +188,11 @@ func (t *table) chargePrefixes(l *login, now int64) {
 	bucket := t.rule.buckets.at(now)
 	for n := range tiers {
 		p := &tiers[n]
-		network := p.network(n, l)
-		if p.add(t.networks, network, bucket) == p.limit {
+		if p.add(t.networks, p.spots(p.network(n, l)), bucket) {
 			if p.observe {
 				t.counts.observed++
 			}
-			full := p.fullUntil(t.networks, network, now, &t.rule.buckets)
+			full := p.fullUntil(t.networks, p.spots(p.network(n, l)), now, &t.rule.buckets)
 			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(full - now), Observed: p.observe}, now)
 		}
 	}
@@ -164,6 +203,7 @@ func (t *table) refundPrefixes(l *login, at int64) {
 	tiers := t.rule.tiers[l.source.family()]
 	bucket := t.rule.buckets.at(at)
 	for n := range tiers {
-		tiers[n].sub(t.networks, tiers[n].network(n, l), bucket)
+		p := &tiers[n]
+		p.sub(t.networks, p.spots(p.network(n, l)), bucket)
 	}
 }

@@ -32,6 +32,7 @@ type table struct {
 	levels [families][]list // by suspicion; in each the one placed last is first
 	marked bool             // there are marks that are not zero
 	most   int              // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
+	far    bool             // the networks of all tables are more than nearBytes
 	share  uint32           // of failures that are enough to tell the alarm of
 
 	sequence uint64     // of the last transition
@@ -153,6 +154,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 func newTable(s *shared, tables int) table {
 	addresses := (s.rule.addresses + tables - 1) / tables
 	t := table{shared: s, index: newIndex(addresses), most: 1, networks: make([]line, s.lines)}
+	t.far = tables*s.lines*lineBytes > nearBytes
 	t.share = 1 + uint32(max(0, s.rule.alarm)/tables/alarmLate)
 	if tables == 1 {
 		t.most = s.rule.failures + levels

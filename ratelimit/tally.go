@@ -90,18 +90,15 @@ func (c tally) sub(ago uint32) {
 	if ago > 0 {
 		at = c.find(int(ago)-1, 0) + 1
 	}
-	if c[at/wordBits]>>(at%wordBits)&1 == 0 {
+	i, below := at/wordBits, uint32(1)<<(at%wordBits)-1
+	if c[i]&(below+1) == 0 {
 		return
 	}
-	below := uint32(1)<<(at%wordBits) - 1
-	for i := at / wordBits; i < len(c); i++ {
-		next := uint32(0)
-		if i+1 < len(c) {
-			next = c[i+1]
-		}
-		c[i] = c[i]&below | (c[i]>>1|next<<(wordBits-1))&^below
+	for ; i < len(c)-1; i++ {
+		c[i] = c[i]&below | (c[i]>>1|c[i+1]<<(wordBits-1))&^below
 		below = 0
 	}
+	c[i] = c[i]&below | c[i]>>1&^below
 }
 
 // age ends so many buckets, less than all.
@@ -145,13 +142,17 @@ type tallies struct {
 func newTallies(cells, limit int) tallies { return tallies{newGrid(cells, tallyWords(limit))} }
 
 // of returns the tally at a word of a line.
-func (g *tallies) of(l *line, word uint32) tally { return l.words[word : word+g.width : word+g.width] }
+func (g *tallies) of(l *line, word uint32) tally { return l.words[word : word+g.width] }
 
 // advance makes bucket now the newest of a line.
 func (g *tallies) advance(l *line, now uint32) {
-	if now <= l.base {
-		return
+	if now > l.base {
+		g.end(l, now)
 	}
+}
+
+// end ends all buckets of a line that are before one.
+func (g *tallies) end(l *line, now uint32) {
 	ended := now - l.base
 	l.base = now
 	if ended >= tallyBuckets {
