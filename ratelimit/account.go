@@ -2,9 +2,7 @@ package ratelimit
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"net/netip"
-	"slices"
 	"sync"
 )
 
@@ -76,29 +74,38 @@ func atLeastOne(hash uint64) uint64 {
 // are counted. An account that has as many in a window as are allowed is not locked, for then anybody
 // could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
 // logged in to it before, from his address or with his device, is no stranger.
+//
+// The pace is from the newest charge of a tally, which is known by its bucket, and the tick of that in which it was made. If that charge is given
+// back, nothing is known of the one before but its bucket, so that is then taken for one of the last tick.
 type accounts struct {
 	tier    tier // one table's, for all; a limit of zero: accounts are not limited
 	buckets ruler
+	ticks   ruler // of buckets
 	pace    int64
 
 	mu    sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	cells []thirds   // of the tier
-	last  []moment   // one to a cell: the last charge
+	lines []line     // of the tier
+	last  []uint8    // one to a tally: the tick of its newest charge
 	named int64      // the last charge of an acquaintance: no other has its time
 	known known
 }
+
+// accountTicks are as many as a bucket has, so at a pace of ten in a window an account is slow for a part of 140 longer.
+const accountTicks = 128
 
 func newAccounts(c Config) accounts {
 	if c.AccountFailures < 0 {
 		return accounts{}
 	}
 	tier := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, c.MaxAddresses, 1)
+	tick := (tallyWidth(int64(c.Window)) + accountTicks - 1) / accountTicks
 	return accounts{
 		tier:    tier,
-		buckets: thirdsRuler(int64(c.Window)),
+		buckets: newRuler(accountTicks * tick),
+		ticks:   newRuler(tick),
 		pace:    max(1, int64(c.Window)/int64(c.AccountFailures)),
-		cells:   make([]thirds, sketchRows*tier.row),
-		last:    make([]moment, sketchRows*tier.row),
+		lines:   make([]line, tier.size()),
+		last:    make([]uint8, tier.size()*int(tier.cells)),
 		known:   newKnown(c),
 	}
 }
@@ -113,15 +120,27 @@ func (a *accounts) judge(l *login, now int64) verdict {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.count(l, now) < a.tier.limit || a.known.find(l) != nil {
+	if a.count(l, now) < a.tier.limit {
 		return verdict{}
 	}
-	last := min(a.last[a.tier.at(l.account, 0)], a.last[a.tier.at(l.account, 1)])
-	if until := last.time() + a.pace; until > now {
+	if _, known := a.known.find(l); known != nil {
+		return verdict{}
+	}
+	at := a.tier.spots(l.account)
+	if until := min(a.lastOf(at.a), a.lastOf(at.b)) + a.pace; until > now {
 		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
 }
+
+// lastOf returns when the newest charge was made in a tally, which must have one, rounded up to a tick. a.mu must be held.
+func (a *accounts) lastOf(at spot) int64 {
+	line, c := a.tier.tally(a.lines, at)
+	return a.buckets.start(line.base-c.newest()) + a.ticks.start(1+uint32(*a.tick(at)))
+}
+
+// tick returns that of the newest charge in a tally. a.mu must be held.
+func (a *accounts) tick(at spot) *uint8 { return &a.last[a.tier.number(at)] }
 
 // charge charges an account, and reports whether that makes it slow.
 func (a *accounts) charge(l *login, now int64) (slow bool) {
@@ -130,10 +149,20 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for row := range sketchRows {
-		at := a.tier.at(l.account, row)
-		a.last[at] = max(a.last[at], coarsen(now))
-		a.cells[at].add(a.buckets.at(now))
+	bucket := a.buckets.at(now)
+	both := a.tier.spots(l.account)
+	for _, at := range [...]spot{both.a, both.b} {
+		line, c := a.tier.tally(a.lines, at)
+		a.tier.advance(line, bucket)
+		last, tick := a.tick(at), uint8(a.ticks.at(now)%accountTicks)
+		if line.base > bucket {
+			tick = 0 // another table has begun the next bucket
+		}
+		if c.newest() == 0 {
+			tick = max(tick, *last)
+		}
+		*last = tick
+		c.add()
 	}
 	return a.count(l, now) == a.tier.limit
 }
@@ -145,25 +174,30 @@ func (a *accounts) refund(l *login, at int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for row := range sketchRows {
-		a.cells[a.tier.at(l.account, row)].sub(a.buckets.at(at))
+	bucket := a.buckets.at(at)
+	both := a.tier.spots(l.account)
+	for _, at := range [...]spot{both.a, both.b} {
+		line, c := a.tier.tally(a.lines, at)
+		was := c.newest()
+		if c.sub(line.base - bucket); c.newest() != was {
+			*a.tick(at) = accountTicks - 1
+		}
 	}
 }
 
-// count returns how many charges an account may have had in the window, and up to a third of it before. a.mu must be held.
+// count returns how many charges an account may have had in the window, and up to an eleventh of it before. a.mu must be held.
 func (a *accounts) count(l *login, now int64) int {
-	bucket := a.buckets.at(now)
-	return min(a.cells[a.tier.at(l.account, 0)].total(bucket), a.cells[a.tier.at(l.account, 1)].total(bucket))
+	return a.tier.count(a.lines, a.tier.spots(l.account), a.buckets.at(now))
 }
 
 // befriend makes the address and the device of a login known.
-func (a *accounts) befriend(l *login, now int64) {
+func (a *accounts) befriend(l *login) {
 	if !a.counts(l) {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known.add(l, now)
+	a.known.add(l)
 }
 
 // chargeKnown charges an acquaintance for an attempt that a stranger would be denied. It returns the time that
@@ -174,12 +208,10 @@ func (a *accounts) chargeKnown(l *login, now int64) (id int64, ok bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now = max(now, a.named+1)
-	if !a.known.charge(l, now) {
-		return 0, false
+	if id, ok = a.known.charge(l, max(now, a.named+1)); ok {
+		a.named = id
 	}
-	a.named = now
-	return now, true
+	return id, ok
 }
 
 // settleKnown says how the attempt of an acquaintance went, and reports whether it was under way.
@@ -187,127 +219,6 @@ func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.known.settle(l, id, how)
-}
-
-// known remembers who has logged in to an account: an address or a device of which
-// one attempt succeeded. It is a hash table of sets of four; the one of a set that was used longest ago
-// goes.
-type known struct {
-	key    key
-	budget int // charges
-	ruler  ruler
-	mask   uint64
-	sets   [][4]acquaintance
-}
-
-// An acquaintance has a budget of its own, for when others have used up that of its
-// address or account.
-type acquaintance struct {
-	hash    uint64
-	last    moment
-	charges thirds
-	open    [4]uint32 // attempts under way, by the lower bits of the times that name them, which are odd; those that are forgotten lapse
-	since   [4]uint8  // the lower bits of their buckets
-}
-
-// openName is what an acquaintance keeps of the name of an attempt. Two that are under way have the same once in two thousand million times.
-func openName(id int64) uint32 { return uint32(id)<<1 | 1 }
-
-func newKnown(c Config) known {
-	sets := 1
-	for sets*4 < min(c.MaxAddresses, 1<<16) {
-		sets *= 2
-	}
-	return known{
-		key: newKey(), budget: c.Failures, ruler: thirdsRuler(int64(max(c.Lockout, c.Window))),
-		mask: uint64(sets - 1), sets: make([][4]acquaintance, sets),
-	}
-}
-
-// pair returns the hash of an account with a source.
-func (k *known) pair(l *login) uint64 {
-	return atLeastOne(k.key.hash(l.account ^ bits.RotateLeft64(l.hash, 32)))
-}
-
-func (k *known) get(hash uint64) *acquaintance {
-	if hash == 0 || k.sets == nil {
-		return nil
-	}
-	set := &k.sets[hash>>32&k.mask]
-	for i := range set {
-		if set[i].hash == hash {
-			return &set[i]
-		}
-	}
-	return nil
-}
-
-// find returns who is known of a login: its device, or its address.
-func (k *known) find(l *login) *acquaintance {
-	if a := k.get(l.device); a != nil {
-		return a
-	}
-	return k.get(k.pair(l))
-}
-
-// add makes the address and the device of a login known.
-func (k *known) add(l *login, now int64) {
-	for _, hash := range [...]uint64{k.pair(l), l.device} {
-		if hash == 0 || k.sets == nil {
-			continue
-		}
-		a := k.get(hash)
-		if a == nil {
-			set := &k.sets[hash>>32&k.mask]
-			a = &set[0]
-			for i := range set {
-				if set[i].last < a.last {
-					a = &set[i]
-				}
-			}
-			*a = acquaintance{hash: hash}
-		}
-		a.last = coarsen(now)
-	}
-}
-
-// charge charges the budget of an acquaintance, if there is one and it has some left.
-func (k *known) charge(l *login, now int64) bool {
-	a := k.find(l)
-	if a == nil {
-		return false
-	}
-	bucket := k.ruler.at(now)
-	for n, since := range a.since {
-		if uint8(bucket)-since >= thirdsBuckets {
-			a.open[n] = 0
-		}
-	}
-	at := slices.Index(a.open[:], 0)
-	if a.charges.total(bucket) >= k.budget || at < 0 {
-		return false
-	}
-	a.open[at], a.since[at] = openName(now), uint8(bucket)
-	a.charges.add(bucket)
-	return true
-}
-
-// settle ends the attempt that was charged at id, and reports whether it was under
-// way. It gives the charge back unless it was a failure.
-func (k *known) settle(l *login, id int64, how outcome) bool {
-	a := k.find(l)
-	if a == nil {
-		return false
-	}
-	at := slices.Index(a.open[:], openName(id))
-	if at < 0 {
-		return false
-	}
-	a.open[at] = 0
-	if how != failed {
-		a.charges.sub(k.ruler.at(id))
-	}
-	return true
 }
 
 // BeginLogin is [Tracker.Begin] for an attempt of which the account is known. It counts

@@ -10,18 +10,18 @@ func (t *Tracker) measure() (n int64) {
 	for _, k := range s.refusals.all() {
 		n += sliceBytes(k) + int64(len(k))*allocated(unsafe.Sizeof(refusal{}))
 	}
-	n += sliceBytes(s.accounts.cells) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
+	n += sliceBytes(s.accounts.lines) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
 	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
 	n += sliceBytes(t.allow) + sliceBytes(t.proxies) + sliceBytes(s.rule.proxies) + sliceBytes(t.deny)
 	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
-	for _, k := range s.sketches {
-		n += allocated(unsafe.Sizeof(sketch{})) + k.bytes()
+	for f, k := range s.sketches {
+		n += allocated(unsafe.Sizeof(sketch{})) + k.bytes() + sliceBytes(s.rule.tiers[f])
 	}
 	for i := range t.shards {
 		tb := &t.shards[i].table
 		n += sliceBytes(tb.index) + sliceBytes(tb.networks)
 		for f := range tb.levels {
-			n += sliceBytes(tb.levels[f]) + sliceBytes(s.rule.tiers[f])
+			n += sliceBytes(tb.levels[f])
 		}
 	}
 	return n

@@ -42,7 +42,7 @@ type Config struct {
 	// [DefaultPrefixes]; a slice that is empty and not nil means none.
 	Prefixes []PrefixLimit
 
-	// AccountFailures is how many charges an account may have in a Window, exact to a third of it on the strict side, until strangers are
+	// AccountFailures is how many charges an account may have in a Window, exact to an eleventh of it, or to twelve seconds, on the strict side, until strangers are
 	// slowed down: see [Tracker.BeginLogin]. Zero means 10, and a negative number no
 	// limit. It must be at most 255.
 	AccountFailures int
@@ -76,8 +76,8 @@ type PrefixLimit struct {
 	// Bits is the length of the prefix: 1 to 31 for IPv4, 1 to 63 for IPv6.
 	Bits int
 
-	// Failures is how many charges the sources of one prefix may have in a window, exact to a
-	// fifteenth of it on the strict side. Zero means no limit. It must be at most 255.
+	// Failures is how many charges the sources of one prefix may have in a window, exact to an
+	// eleventh of it, or to twelve seconds, on the strict side. Zero means no limit. It must be at most 255.
 	Failures int
 
 	// Observe says that nobody is denied: that the limit was reached is only counted

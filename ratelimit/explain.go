@@ -70,7 +70,7 @@ func (t *table) kindOf(i uint32, j int) ChargeKind {
 // A Network is one that a source is in.
 type Network struct {
 	Prefix  netip.Prefix
-	Charges int // at the most, as others may be counted with it
+	Charges int // at the most, as others may be counted with it; of more than the limit some may be left out
 	Limit   PrefixLimit
 }
 
@@ -113,7 +113,7 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	for n := range tb.rule.tiers[s.family()] {
 		p := &tb.rule.tiers[s.family()][n]
 		x.Networks = append(x.Networks, Network{
-			Prefix: s.network(p.bits), Charges: p.count(tb.networks, p.hash(s), tb.rule.buckets.at(now)),
+			Prefix: s.network(p.bits), Charges: p.count(tb.networks, p.spots(p.hash(s)), tb.rule.buckets.at(now)),
 			Limit: PrefixLimit{IPv4: s.family() == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
 		})
 	}

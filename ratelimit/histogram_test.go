@@ -68,3 +68,21 @@ func TestHistogramBucketsStayFull(t *testing.T) {
 	}
 	require.EqualValues(t, 255, h.total)
 }
+
+// The ruler divides exactly, at the edges of buckets as well, for as long as there are times.
+func TestARulerDividesExactly(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 20_000 {
+		width := 2 + r.Int64N(1<<r.IntN(59))
+		ruler := newRuler(width)
+		at := r.Int64N(1<<62) >> r.IntN(60)
+		edge := at / width * width
+		for _, at := range []int64{at, edge, max(edge-1, 0), edge + width - 1} {
+			require.Equal(t, uint32(at/width), ruler.at(at), "%d/%d", at, width)
+		}
+		number := uint32(min(at/width, 1<<32-1, (1<<62)/width))
+		require.Equal(t, number, ruler.at(ruler.start(number)))
+	}
+	power := newRuler(1 << 40)
+	require.Equal(t, uint32(3), power.at(3<<40))
+}

@@ -40,7 +40,7 @@ func TestMemoryIsAsDocumented(t *testing.T) {
 	if !longWords {
 		return
 	}
-	for addresses, want := range map[int]string{0: "398 kB", 10_000: "3.9 MB", mostAddresses: "150 MB"} {
+	for addresses, want := range map[int]string{0: "296 kB", 10_000: "2.7 MB", mostAddresses: "135 MB"} {
 		tracker, err := NewTracker(Config{MaxAddresses: addresses})
 		require.NoError(t, err)
 		require.Equal(t, want, humanize.Bytes(uint64(tracker.Bytes())))
@@ -66,9 +66,9 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 	require.EqualValues(t, 16, kB(sliceBytes(s.pool.long)))
 	require.EqualValues(t, 64, unsafe.Sizeof(line{}))
 	require.EqualValues(t, 59, kB(2*s.sketches[0].bytes()))
-	require.EqualValues(t, 90, kB(sliceBytes(s.accounts.cells), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
+	require.EqualValues(t, 41, kB(sliceBytes(s.accounts.lines), sliceBytes(s.accounts.last), sliceBytes(s.accounts.known.sets)))
 	require.EqualValues(t, 20, kB(sliceBytes(s.pool.marks)))
-	require.EqualValues(t, 66, kB(tables*sliceBytes(sh.networks)))
+	require.EqualValues(t, 20, kB(tables*sliceBytes(sh.networks)))
 	require.EqualValues(t, 16, unsafe.Sizeof(refusal{}))
 	kept := func(k []kept) int64 { return sliceBytes(k) + int64(len(k))*16 }
 	require.EqualValues(t, 24, kB(kept(s.refusals.slots)))
@@ -78,7 +78,7 @@ func TestMemoryIsInThoseParts(t *testing.T) {
 
 	tracker, err = NewTracker(Config{AccountFailures: -1, Prefixes: []PrefixLimit{}, LongFailures: -1})
 	require.NoError(t, err)
-	require.Empty(t, tracker.shared.accounts.cells)
+	require.Empty(t, tracker.shared.accounts.lines)
 	require.Empty(t, tracker.shared.accounts.known.sets)
 	require.Empty(t, tracker.shards[0].networks)
 	require.Empty(t, tracker.shared.pool.long)

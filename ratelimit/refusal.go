@@ -63,7 +63,7 @@ const mostRefusals = 1 << 14
 func newRefusals(s *shared) refusals {
 	r := refusals{
 		slots:     make([]kept, min(s.rule.addresses, mostRefusals)),
-		crowded:   make([]kept, buckets*(len(s.rule.tiers[ipv4])+len(s.rule.tiers[ipv6]))),
+		crowded:   make([]kept, tallyBuckets*(len(s.rule.tiers[ipv4])+len(s.rule.tiers[ipv6]))),
 		saturated: newBoard(s.rule.window, near+farRows*far),
 	}
 	if s.accounts.tier.limit > 0 {
@@ -97,7 +97,7 @@ func (s *shared) refuse(v verdict, of source, i uint32, tracked bool, now int64)
 	var k *kept
 	switch {
 	case v.kind == crowded:
-		k = &s.refusals.crowded[s.rule.buckets.at(v.until)%buckets+buckets*s.rule.tierNumber(of.family(), v.bits)]
+		k = &s.refusals.crowded[s.rule.buckets.at(v.until)%tallyBuckets+tallyBuckets*s.rule.tierNumber(of.family(), v.bits)]
 	case v.kind == slowed:
 		k, v.until = s.refusals.slowed.place(v.until, now)
 	case tracked:

@@ -25,13 +25,14 @@ type table struct {
 	often often
 
 	index    index
-	networks []histogram // the cells of all tiers: see tier
-	unsaved  bool        // changed has something
+	networks []line // the tallies of all tiers: see tier
+	unsaved  bool   // changed has something
 
 	counts counts
 	levels [families][]list // by suspicion; in each the one placed last is first
 	marked bool             // there are marks that are not zero
 	most   int              // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
+	far    bool             // the networks of all tables are more than nearBytes
 	share  uint32           // of failures that are enough to tell the alarm of
 
 	sequence uint64     // of the last transition
@@ -45,7 +46,7 @@ type shared struct {
 	seed     maphash.Seed   // of accounts
 	key      key            // of sources
 	widest   [families]tier // the first of the rule's, or if there is none, one without a limit
-	cells    int            // of all tiers, in one table
+	lines    int            // of all tiers, in one table
 	pool     pool
 	sketches [families]*sketch
 	accounts accounts
@@ -116,7 +117,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 		rule: rule{
 			failures: c.Failures, window: int64(c.Window),
 			lockout: int64(c.Lockout), maxLockout: int64(c.MaxLockout), jitter: int64(c.Jitter),
-			unit: unitBits(int64(c.Window)), buckets: newRuler(bucketWidth(int64(c.Window))),
+			unit: unitBits(int64(c.Window)), buckets: newRuler(tallyWidth(int64(c.Window))),
 			long: c.LongFailures, longBuckets: newRuler(bucketWidth(int64(c.LongWindow))),
 			alarm: c.AlarmFailures, alarms: newRuler(int64(c.Window)),
 			addresses: c.MaxAddresses, proxies: canonical(c.Proxies),
@@ -141,8 +142,8 @@ func newShared(c Config, clock *clock, tables int) *shared {
 			s.widest[f] = tiers[0]
 		}
 		for n := range tiers {
-			tiers[n].first = s.cells
-			s.cells += sketchRows * tiers[n].row
+			tiers[n].first = s.lines
+			s.lines += tiers[n].size()
 		}
 	}
 	s.refusals = newRefusals(s)
@@ -152,7 +153,8 @@ func newShared(c Config, clock *clock, tables int) *shared {
 // newTable returns one of so many tables.
 func newTable(s *shared, tables int) table {
 	addresses := (s.rule.addresses + tables - 1) / tables
-	t := table{shared: s, index: newIndex(addresses), most: 1, networks: make([]histogram, s.cells)}
+	t := table{shared: s, index: newIndex(addresses), most: 1, networks: make([]line, s.lines)}
+	t.far = tables*s.lines*lineBytes > nearBytes
 	t.share = 1 + uint32(max(0, s.rule.alarm)/tables/alarmLate)
 	if tables == 1 {
 		t.most = s.rule.failures + levels
@@ -306,7 +308,7 @@ func (t *table) settle(l *login, id int64, how outcome, now int64) {
 		t.counts.succeeded++
 		t.refund(i, j, l)
 		t.forgive(i, l)
-		t.accounts.befriend(l, now)
+		t.accounts.befriend(l)
 	case cancelled:
 		t.counts.cancelled++
 		t.refund(i, j, l)
@@ -330,7 +332,7 @@ func (t *table) settleKnown(l *login, id int64, how outcome, now int64) {
 		t.raiseAlarm(now)
 	case succeeded:
 		t.counts.succeeded++
-		t.accounts.befriend(l, now)
+		t.accounts.befriend(l)
 	case cancelled:
 		t.counts.cancelled++
 	}

@@ -1,0 +1,80 @@
+package ratelimit
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Networks are asked before the clock is read where they are far away in memory, and after it where they are near: that they are limited is the same.
+func TestNetworksNearAndFar(t *testing.T) {
+	for _, far := range []bool{false, true} {
+		tracker := newTracker(Config{}.withDefaults(), 4)
+		in := 0
+		for n := range 100 {
+			s := source(0x2a00<<48 | n)
+			sh := tracker.shardOf(s)
+			require.False(t, sh.far)
+			sh.far = far
+			if tracker.Fail(s.prefix().Addr()) == nil {
+				in++
+			}
+			sh.far = false
+		}
+		require.Equal(t, 20, in)
+		var l login
+		tracker.shared.name(&l, 0x2a00<<48)
+		sh := tracker.shardOf(l.source)
+		require.False(t, sh.roomy(&l))
+		sh.far = far
+		require.False(t, sh.roomy(&l))
+		tracker.shared.name(&l, 0x2a01<<48)
+		sh = tracker.shardOf(l.source)
+		sh.far = far
+		require.Equal(t, far, sh.roomy(&l))
+	}
+	require.True(t, newTracker(Config{MaxAddresses: 200_000}.withDefaults(), mostShards).shards[0].far)
+}
+
+// Any hash has two tallies, in the rows of its tier, and all tallies are some hash's.
+func TestSpotsAreInTheirRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for _, addresses := range []int{1, 1000, 20_000} {
+		tracker := newTracker(Config{MaxAddresses: addresses, Prefixes: append(DefaultPrefixes(), PrefixLimit{Bits: 32, Failures: 255})}.withDefaults(), 1)
+		used, all := map[spot]bool{}, uint32(0)
+		for f := range families {
+			for n := range tracker.shared.rule.tiers[f] {
+				p := &tracker.shared.rule.tiers[f][n]
+				all += 2 * p.lines * p.cells
+				for range 30 * p.lines * p.cells {
+					at := p.spots(r.Uint64())
+					first, row := uint32(p.first), p.lines
+					require.True(t, uint32(at.a>>spotBits)-first < row)
+					require.True(t, uint32(at.b>>spotBits)-first-row < row)
+					_, c := p.tally(tracker.shards[0].networks, at.a)
+					require.Len(t, c, tallyWords(p.limit))
+					used[at.a], used[at.b] = true, true
+				}
+			}
+		}
+		require.Len(t, used, int(all))
+		require.Len(t, tracker.shards[0].networks, tracker.shared.lines)
+	}
+}
+
+// Each account has a tick for each of its tallies.
+func TestTalliesOfAccountsAreNumbered(t *testing.T) {
+	for _, limit := range []int{10, 50, 255} {
+		a := newAccounts(Config{AccountFailures: limit}.withDefaults())
+		numbers := map[uint32]spot{}
+		for n := range uint32(sketchRows) * a.tier.lines {
+			for cell := range a.tier.cells {
+				at := spot(n<<spotBits | cell*a.tier.width)
+				numbers[a.tier.number(at)] = at
+				_ = a.tick(at)
+			}
+		}
+		require.Len(t, numbers, len(a.last))
+	}
+}
