@@ -140,6 +140,15 @@ func TestAttemptsUnderWayAreNotMixedUp(t *testing.T) {
 	}
 	_, a := k.find(l)
 	require.Equal(t, 4, a.total())
+
+	for range 4 {
+		_, ok := k.charge(l, k.ruler.start(2*knownBuckets)+period)
+		require.True(t, ok)
+	}
+	id, ok := k.charge(l, k.ruler.start(3*knownBuckets))
+	require.True(t, ok, "four that are forgotten have lapsed")
+	require.True(t, k.settle(l, id, failed))
+	require.False(t, k.settle(l, id, cancelled))
 }
 
 // Whoever was known by his address when the attempt began may say how it went when he is known by his device.
@@ -222,8 +231,34 @@ func TestAccountsChargedOutOfOrder(t *testing.T) {
 	require.Equal(t, 2, a.count(l, edge-5))
 	v := a.judge(l, edge-4)
 	require.GreaterOrEqual(t, v.until, edge+5+a.pace)
+	require.LessOrEqual(t, v.until, edge+a.ticks.width+a.pace)
 	a.refund(l, edge-5)
 	require.Equal(t, 2, a.count(l, edge+5), "there is none in the bucket before, and none is taken from another")
 	a.refund(l, edge+5)
 	require.Equal(t, 1, a.count(l, edge+5))
+	late := edge + 10*a.ticks.width
+	a.charge(l, late)
+	a.charge(l, edge+5)
+	require.GreaterOrEqual(t, a.judge(l, late).until, late+a.pace)
+}
+
+// If the newest charge is given back, the one before was no later than the end of its bucket; and of two tallies of an account the one that says less of it counts.
+func TestAccountsWhoseNewestChargeIsGivenBack(t *testing.T) {
+	a := newAccounts(Config{AccountFailures: 1}.withDefaults())
+	l := &login{account: 1 << 40}
+	edge := a.buckets.start(1e6)
+	a.charge(l, edge-1)
+	a.charge(l, edge+5)
+	a.refund(l, edge+5)
+	require.Equal(t, edge+a.pace, a.judge(l, edge+5).until)
+	a.charge(l, edge+5)
+	a.charge(l, edge+6)
+	a.refund(l, edge+5)
+	require.Equal(t, edge+a.ticks.width+a.pace, a.judge(l, edge+6).until, "another is in its bucket")
+
+	other := a.tier.spots(l.account).a // who shares one of them
+	line, c := a.tier.tally(a.lines, other)
+	a.tier.advance(line, a.buckets.at(edge)+1)
+	c.add()
+	require.Equal(t, edge+a.ticks.width+a.pace, a.judge(l, edge+6).until)
 }

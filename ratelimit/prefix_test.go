@@ -47,6 +47,7 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 			for n := range tracker.shared.rule.tiers[f] {
 				p := &tracker.shared.rule.tiers[f][n]
 				all += 2 * p.lines * p.cells
+				both := map[[2]spot]bool{}
 				for range 30 * p.lines * p.cells {
 					at := p.spots(r.Uint64())
 					first, row := uint32(p.first), p.lines
@@ -55,12 +56,57 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 					_, c := p.tally(tracker.shards[0].networks, at.a)
 					require.Len(t, c, tallyWords(p.limit))
 					used[at.a], used[at.b] = true, true
+					both[[2]spot{at.a, at.b}] = true
 				}
+				require.Greater(t, len(both), int(2*p.lines*p.cells), "who shares one of them seldom shares the other")
 			}
 		}
 		require.Len(t, used, int(all))
 		require.Len(t, tracker.shards[0].networks, tracker.shared.lines)
 	}
+}
+
+// What is given back is given back in both rows.
+func TestNetworksGetTheirChargesBack(t *testing.T) {
+	tracker := newTracker(Config{}.withDefaults(), 1)
+	s := source(0x2a00 << 48)
+	for _, end := range []func(Attempt){Attempt.Succeed, Attempt.Cancel} {
+		a, err := tracker.Begin(s.prefix().Addr())
+		require.NoError(t, err)
+		count := func() (n int) {
+			for i := range tracker.shared.rule.tiers[ipv6] {
+				p := &tracker.shared.rule.tiers[ipv6][i]
+				at := p.spots(p.hash(s))
+				for _, at := range []spot{at.a, at.b} {
+					_, c := p.tally(tracker.shards[0].networks, at)
+					n += c.count()
+				}
+			}
+			return n
+		}
+		require.Equal(t, 4, count())
+		end(a)
+		require.Zero(t, count())
+	}
+}
+
+// A network is full when both of its tallies are, of which others have charged one.
+func TestNetworksAreFullWhenBothTalliesAre(t *testing.T) {
+	tracker := newTracker(Config{Prefixes: []PrefixLimit{{Bits: 48, Failures: 3}}}.withDefaults(), 1)
+	tb, s := &tracker.shards[0].table, source(0x2a00<<48)
+	p := &tb.rule.tiers[ipv6][0]
+	at := p.spots(p.hash(s))
+	for n, of := range []spot{at.a, at.b} {
+		line, c := p.tally(tb.networks, of)
+		for range 2 - n {
+			p.advance(line, tb.rule.buckets.at(tracker.now()))
+			c.add()
+		}
+		require.NoError(t, tracker.Fail(s.prefix().Addr()))
+		require.Equal(t, of == at.b, len(tracker.Events()) > 0)
+	}
+	require.Error(t, tracker.Check(s.prefix().Addr()))
+	require.Equal(t, 3, p.count(tb.networks, at, tb.rule.buckets.at(tracker.now())))
 }
 
 // Each account has a tick for each of its tallies.
