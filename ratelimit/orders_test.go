@@ -77,7 +77,8 @@ func TestEntriesHaveNoPointers(t *testing.T) {
 	require.False(t, hasPointers(reflect.TypeFor[entry]()))
 	require.False(t, hasPointers(reflect.TypeFor[mark]()))
 	require.False(t, hasPointers(reflect.TypeFor[histogram]()))
-	require.False(t, hasPointers(reflect.TypeFor[acquaintance]()))
+	require.False(t, hasPointers(reflect.TypeFor[acquaintances]()))
+	require.False(t, hasPointers(reflect.TypeFor[line]()))
 	require.False(t, hasPointers(reflect.TypeFor[refusal]()))
 	require.True(t, hasPointers(reflect.TypeFor[struct{ a [2]DeniedError }]()), "else the above says nothing")
 }

@@ -3,6 +3,8 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -12,7 +14,7 @@ func TestNetworksNearAndFar(t *testing.T) {
 	for _, far := range []bool{false, true} {
 		tracker := newTracker(Config{}.withDefaults(), 4)
 		in := 0
-		for n := range 100 {
+		for n := range source(100) {
 			s := source(0x2a00<<48 | n)
 			sh := tracker.shardOf(s)
 			require.False(t, sh.far)
@@ -64,6 +66,24 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 		require.Len(t, used, int(all))
 		require.Len(t, tracker.shards[0].networks, tracker.shared.lines)
 	}
+}
+
+// A network is denied for a window after its charges, and for an eleventh of that more at the most.
+func TestNetworksForgetInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for n := range source(20) {
+			time.Sleep(time.Duration(n) * 17 * time.Second)
+			tracker := newTracker(Config{}.withDefaults(), 1)
+			for n := range source(20) {
+				require.NoError(t, tracker.Fail((0x2a00<<48 | n).prefix().Addr()))
+			}
+			next := (source(0x2a00<<48) | 99).prefix().Addr()
+			time.Sleep(15*time.Minute - time.Nanosecond)
+			require.Error(t, tracker.Check(next))
+			time.Sleep(15*time.Minute/11 + time.Second)
+			require.NoError(t, tracker.Check(next))
+		}
+	})
 }
 
 // What is given back is given back in both rows.
