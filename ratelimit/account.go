@@ -97,15 +97,15 @@ func newAccounts(c Config) accounts {
 	if c.AccountFailures < 0 {
 		return accounts{}
 	}
-	tier := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, c.MaxAddresses, 1)
+	tier := newTier(PrefixLimit{Bits: 64, Failures: c.AccountFailures}, c.MaxAddresses*5/4, 1) // their limit is small, so chance fills more of them
 	tick := (tallyWidth(int64(c.Window)) + accountTicks - 1) / accountTicks
 	return accounts{
 		tier:    tier,
 		buckets: newRuler(accountTicks * tick),
 		ticks:   newRuler(tick),
 		pace:    max(1, int64(c.Window)/int64(c.AccountFailures)),
-		lines:   make([]line, tier.size()),
-		last:    make([]uint8, tier.size()*int(tier.cells)),
+		lines:   make([]line, tier.lines),
+		last:    make([]uint8, tier.lines*tier.cells),
 		known:   newKnown(c),
 	}
 }
@@ -127,20 +127,20 @@ func (a *accounts) judge(l *login, now int64) verdict {
 		return verdict{}
 	}
 	at := a.tier.spots(l.account)
-	if until := min(a.lastOf(at.a), a.lastOf(at.b)) + a.pace; until > now {
+	if until := min(a.lastOf(at.line, at.a), a.lastOf(at.line, at.b)) + a.pace; until > now {
 		return verdict{kind: slowed, until: until}
 	}
 	return verdict{}
 }
 
-// lastOf returns when the newest charge was made in a tally, which must have one, rounded up to a tick. a.mu must be held.
-func (a *accounts) lastOf(at spot) int64 {
-	line, c := a.tier.tally(a.lines, at)
-	return a.buckets.start(line.base-c.newest()) + a.ticks.start(1+uint32(*a.tick(at)))
+// lastOf returns when the newest charge was made in a tally of a line, which must have one, rounded up to a tick. a.mu must be held.
+func (a *accounts) lastOf(line, tally uint32) int64 {
+	l := &a.lines[line]
+	return a.buckets.start(l.base-a.tier.tally(l, tally).newest()) + a.ticks.start(1+uint32(*a.tick(line, tally)))
 }
 
-// tick returns that of the newest charge in a tally. a.mu must be held.
-func (a *accounts) tick(at spot) *uint8 { return &a.last[a.tier.number(at)] }
+// tick returns that of the newest charge in a tally of a line. a.mu must be held.
+func (a *accounts) tick(line, tally uint32) *uint8 { return &a.last[line*a.tier.cells+tally] }
 
 // charge charges an account, and reports whether that makes it slow.
 func (a *accounts) charge(l *login, now int64) (slow bool) {
@@ -149,22 +149,21 @@ func (a *accounts) charge(l *login, now int64) (slow bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	bucket := a.buckets.at(now)
-	both := a.tier.spots(l.account)
-	for _, at := range [...]spot{both.a, both.b} {
-		line, c := a.tier.tally(a.lines, at)
-		a.tier.advance(line, bucket)
-		last, tick := a.tick(at), uint8(a.ticks.at(now)%accountTicks)
-		if line.base > bucket {
-			tick = 0 // another table has begun the next bucket
-		}
-		if c.newest() == 0 {
-			tick = max(tick, *last)
-		}
-		*last = tick
-		c.add()
+	at := a.tier.spots(l.account)
+	line, bucket := &a.lines[at.line], a.buckets.at(now)
+	a.tier.advance(line, bucket)
+	tick := uint8(a.ticks.at(now) % accountTicks)
+	if line.base > bucket {
+		tick = 0 // another table has begun the next bucket
 	}
-	return a.count(l, now) == a.tier.limit
+	for _, n := range [...]uint32{at.a, at.b} {
+		last := a.tick(at.line, n)
+		if a.tier.tally(line, n).newest() > 0 {
+			*last = 0
+		}
+		*last = max(*last, tick)
+	}
+	return a.tier.add(line, at, bucket) == a.tier.limit
 }
 
 // refund gives a charge back that was made at a time.
@@ -174,20 +173,25 @@ func (a *accounts) refund(l *login, at int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	bucket := a.buckets.at(at)
-	both := a.tier.spots(l.account)
-	for _, at := range [...]spot{both.a, both.b} {
-		line, c := a.tier.tally(a.lines, at)
-		was := c.newest()
-		if c.sub(line.base - bucket); c.newest() != was {
-			*a.tick(at) = accountTicks - 1
+	its := a.tier.spots(l.account)
+	line := &a.lines[its.line]
+	both := [...]uint32{its.a, its.b}
+	var was [len(both)]uint32
+	for i, n := range both {
+		was[i] = a.tier.tally(line, n).newest()
+	}
+	a.tier.sub(line, its, a.buckets.at(at))
+	for i, n := range both {
+		if a.tier.tally(line, n).newest() != was[i] {
+			*a.tick(its.line, n) = accountTicks - 1
 		}
 	}
 }
 
 // count returns how many charges an account may have had in the window, and up to an eleventh of it before. a.mu must be held.
 func (a *accounts) count(l *login, now int64) int {
-	return a.tier.count(a.lines, a.tier.spots(l.account), a.buckets.at(now))
+	at := a.tier.spots(l.account)
+	return a.tier.count(&a.lines[at.line], at, a.buckets.at(now))
 }
 
 // befriend makes the address and the device of a login known.

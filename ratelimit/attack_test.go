@@ -188,7 +188,7 @@ func TestAttack25HashFlooding(t *testing.T) {
 		addr   func(uint32) netip.Addr
 	}{
 		"sources":  {ratelimit.Config{Failures: 1, AlarmFailures: -1, LongFailures: -1}, addr4},
-		"networks": {ratelimit.Config{AlarmFailures: -1, Prefixes: []ratelimit.PrefixLimit{{Bits: 48, Failures: 1}}}, addr6},
+		"networks": {ratelimit.Config{AlarmFailures: -1, MaxAddresses: 100, Prefixes: []ratelimit.PrefixLimit{{Bits: 48, Failures: 1}}}, addr6},
 	} {
 		denied := func() (hit map[int]bool) {
 			tracker := newTracker(t, test.config)

@@ -1,7 +1,9 @@
 package ratelimit_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -66,5 +68,55 @@ func TestTheAlarmIsAnEighthLateAtTheMost(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A crowd that fills networks and accounts, as many as it can, denies less than one newcomer in a hundred who is in none of them.
+func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
+	for name, in := range map[string]struct{ bits, networks, accounts int }{
+		"20 /48":              {48, 20, 5000},
+		"63 /48":              {48, 63, 5000}, // each is full
+		"125 /48":             {48, 125, 5000},
+		"250 /48":             {48, 250, 5000},
+		"250 /56":             {56, 250, 5000}, // each is full
+		"600 /56":             {56, 600, 5000},
+		"everywhere, 500 of":  {64, 5000, 500}, // each is slow
+		"everywhere, 700 of":  {64, 5000, 700},
+	} {
+		t.Run(name, func(t *testing.T) {
+			denied, who := 0, uint64(0)
+			for tracked := range 20 {
+				under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+					r := rand.New(rand.NewPCG(uint64(tracked), uint64(in.networks)))
+					random := func() uint64 { return 0x2000<<48 | r.Uint64()>>3 }
+					login := func(upper uint64, account int) error {
+						var addr [16]byte
+						binary.BigEndian.PutUint64(addr[:], upper)
+						return login(tracker, ratelimit.Login{Addr: netip.AddrFrom16(addr), Account: fmt.Sprint("user ", account)})
+					}
+					networks := make([]uint64, in.networks)
+					for i := range networks {
+						if networks[i] = random(); in.bits == 56 && i%4 > 0 { // four of them in a /48
+							networks[i] = networks[i-i%4]&^0xffff | uint64(i)<<8&0xff00
+						}
+					}
+					for range 3 {
+						time.Sleep(15 * time.Minute)
+						for i := range 5000 {
+							mask := uint64(1)<<(64-in.bits) - 1
+							_ = login(networks[i%in.networks]&^mask|r.Uint64()&mask, i%in.accounts)
+						}
+					}
+					for range 100 {
+						who++
+						if login(random(), 10_000+int(who)) != nil {
+							denied++
+						}
+					}
+				})
+			}
+			println(name, denied)
+			require.Less(t, denied, 20, "of 2,000")
+		})
 	}
 }

@@ -112,8 +112,9 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 	}
 	for n := range tb.rule.tiers[s.family()] {
 		p := &tb.rule.tiers[s.family()][n]
+		at := p.spots(p.hash(s))
 		x.Networks = append(x.Networks, Network{
-			Prefix: s.network(p.bits), Charges: p.count(tb.networks, p.spots(p.hash(s)), tb.rule.buckets.at(now)),
+			Prefix: s.network(p.bits), Charges: p.count(&tb.networks[at.line], at, tb.rule.buckets.at(now)),
 			Limit: PrefixLimit{IPv4: s.family() == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
 		})
 	}

@@ -256,9 +256,9 @@ func TestAccountsWhoseNewestChargeIsGivenBack(t *testing.T) {
 	a.refund(l, edge+5)
 	require.Equal(t, edge+a.ticks.width+a.pace, a.judge(l, edge+6).until, "another is in its bucket")
 
-	other := a.tier.spots(l.account).a // who shares one of them
-	line, c := a.tier.tally(a.lines, other)
+	at := a.tier.spots(l.account)
+	line := &a.lines[at.line]
 	a.tier.advance(line, a.buckets.at(edge)+1)
-	c.add()
+	a.tier.tally(line, at.a).add() // for another who shares one of them
 	require.Equal(t, edge+a.ticks.width+a.pace, a.judge(l, edge+6).until)
 }

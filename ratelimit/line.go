@@ -12,16 +12,16 @@ type line struct {
 
 const lineWords = 15
 
-// A grid is where the cells of one row of a sketch lie.
+// A grid is where the cells of a sketch, or of a row of it, lie.
 type grid struct {
-	lines uint32 // in a row
+	lines uint32
 	cells uint32 // in a line
 	width uint32 // words of a cell
 }
 
-// newGrid returns one with at least so many cells, each of so many words: fifteen at the most.
-func newGrid(cells, width int) grid {
-	in := lineWords / width
+// newGrid returns one with at least so many cells, each of so many words, in lines that have so many for them.
+func newGrid(cells, width, room int) grid {
+	in := room / width
 	return grid{lines: uint32((cells + in - 1) / in), cells: uint32(in), width: uint32(width)}
 }
 

@@ -39,32 +39,38 @@ func TestNetworksNearAndFar(t *testing.T) {
 	require.True(t, newTracker(Config{MaxAddresses: 200_000}.withDefaults(), mostShards).shards[0].far)
 }
 
-// Any hash has two tallies, in the rows of its tier, and all tallies are some hash's.
-func TestSpotsAreInTheirRows(t *testing.T) {
+// Any hash has two tallies in a line of its tier, and all tallies are some hash's. Who shares one of them seldom shares the other.
+func TestSpotsAreInTheirTier(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	for _, addresses := range []int{1, 1000, 20_000} {
+	for _, addresses := range []int{1, 1000} {
 		tracker := newTracker(Config{MaxAddresses: addresses, Prefixes: append(DefaultPrefixes(), PrefixLimit{Bits: 32, Failures: 255})}.withDefaults(), 1)
+		type spot struct{ line, tally uint32 }
 		used, all := map[spot]bool{}, uint32(0)
 		for f := range families {
 			for n := range tracker.shared.rule.tiers[f] {
 				p := &tracker.shared.rule.tiers[f][n]
-				all += 2 * p.lines * p.cells
-				both := map[[2]spot]bool{}
-				for range 30 * p.lines * p.cells {
+				all += p.lines * p.cells
+				pairs, seen := map[spots]bool{}, map[uint32]bool{}
+				for range 200 + 10*p.lines*p.cells {
 					at := p.spots(r.Uint64())
-					first, row := uint32(p.first), p.lines
-					require.True(t, uint32(at.a>>spotBits)-first < row)
-					require.True(t, uint32(at.b>>spotBits)-first-row < row)
-					_, c := p.tally(tracker.shards[0].networks, at.a)
-					require.Len(t, c, tallyWords(p.limit))
-					used[at.a], used[at.b] = true, true
-					both[[2]spot{at.a, at.b}] = true
+					require.Less(t, at.line-p.first, p.lines)
+					require.Equal(t, p.cells > 1, at.a != at.b)
+					for _, n := range []uint32{at.a, at.b} {
+						require.Less(t, n, p.cells)
+						require.LessOrEqual(t, (n+1)*p.width, uint32(lineWords-seenWords), "the filter is in no tally")
+						require.Len(t, p.tally(&tracker.shards[0].networks[at.line], n), tallyWords(p.limit))
+						used[spot{at.line, n}] = true
+					}
+					seen[at.seen] = true
+					at.seen = 0
+					pairs[at] = true
 				}
-				require.Greater(t, len(both), int(2*p.lines*p.cells), "who shares one of them seldom shares the other")
+				require.Greater(t, len(pairs), int(p.lines*max(1, p.cells*(p.cells-1))/5))
+				require.Greater(t, len(seen), 200, "of 528")
 			}
 		}
 		require.Len(t, used, int(all))
-		require.Len(t, tracker.shards[0].networks, tracker.shared.lines)
+		require.Len(t, tracker.shards[0].networks, int(tracker.shared.lines))
 	}
 }
 
@@ -86,7 +92,7 @@ func TestNetworksForgetInTime(t *testing.T) {
 	})
 }
 
-// What is given back is given back in both rows.
+// What is given back is given back in both tallies.
 func TestNetworksGetTheirChargesBack(t *testing.T) {
 	tracker := newTracker(Config{}.withDefaults(), 1)
 	s := source(0x2a00 << 48)
@@ -97,10 +103,8 @@ func TestNetworksGetTheirChargesBack(t *testing.T) {
 			for i := range tracker.shared.rule.tiers[ipv6] {
 				p := &tracker.shared.rule.tiers[ipv6][i]
 				at := p.spots(p.hash(s))
-				for _, at := range []spot{at.a, at.b} {
-					_, c := p.tally(tracker.shards[0].networks, at)
-					n += c.count()
-				}
+				a, b, _ := p.tallies(&tracker.shards[0].networks[at.line], at)
+				n += a.count() + b.count()
 			}
 			return n
 		}
@@ -116,31 +120,65 @@ func TestNetworksAreFullWhenBothTalliesAre(t *testing.T) {
 	tb, s := &tracker.shards[0].table, source(0x2a00<<48)
 	p := &tb.rule.tiers[ipv6][0]
 	at := p.spots(p.hash(s))
-	for n, of := range []spot{at.a, at.b} {
-		line, c := p.tally(tb.networks, of)
+	line := &tb.networks[at.line]
+	for n, of := range []uint32{at.a, at.b} {
 		for range 2 - n {
 			p.advance(line, tb.rule.buckets.at(tracker.now()))
-			c.add()
+			p.tally(line, of).add()
 		}
 		require.NoError(t, tracker.Fail(s.prefix().Addr()))
 		require.Equal(t, of == at.b, len(tracker.Events()) > 0)
 	}
 	require.Error(t, tracker.Check(s.prefix().Addr()))
-	require.Equal(t, 3, p.count(tb.networks, at, tb.rule.buckets.at(tracker.now())))
+	require.Equal(t, 3, p.count(line, at, tb.rule.buckets.at(tracker.now())))
+}
+
+// A network whose bits are not in the filter has no charges, whatever its tallies say; one that was charged is in it for as long as that counts.
+func TestNetworksThatWereNotSeenAreNotDenied(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 5))
+	for _, limit := range []int{1, 20, 50, 255} {
+		p := newTier(PrefixLimit{Bits: 48, Failures: limit}, 1, 1)
+		for range 300 {
+			var l line
+			base := uint32(100 + r.IntN(1000))
+			one, other := p.spots(r.Uint64()), p.spots(r.Uint64())
+			other.a, other.b = one.a, one.b
+			for n := range limit {
+				require.Equal(t, n+1, p.add(&l, one, base))
+			}
+			alike := one.seen&other.seen == other.seen
+			for now := base; now < base+tallyBuckets+2; now++ {
+				if now > base && r.IntN(2) == 0 { // a neighbour moves the line on
+					p.advance(&l, now)
+				}
+				counts := now-base < tallyBuckets
+				want := 0
+				if counts {
+					want = limit
+				}
+				require.Equal(t, want, p.count(&l, one, now))
+				require.GreaterOrEqual(t, p.most(&l, one), want)
+				if !alike {
+					require.Zero(t, p.count(&l, other, now))
+					require.Zero(t, p.most(&l, other))
+				}
+			}
+			p.advance(&l, base+2*tallyBuckets)
+			require.False(t, l.saw(one.seen), "two periods later it is forgotten")
+		}
+	}
 }
 
 // Each account has a tick for each of its tallies.
 func TestTalliesOfAccountsAreNumbered(t *testing.T) {
 	for _, limit := range []int{10, 50, 255} {
 		a := newAccounts(Config{AccountFailures: limit}.withDefaults())
-		numbers := map[uint32]spot{}
-		for n := range uint32(sketchRows) * a.tier.lines {
-			for cell := range a.tier.cells {
-				at := spot(n<<spotBits | cell*a.tier.width)
-				numbers[a.tier.number(at)] = at
-				_ = a.tick(at)
+		ticks := map[*uint8]bool{}
+		for line := range a.tier.lines {
+			for n := range a.tier.cells {
+				ticks[a.tick(line, n)] = true
 			}
 		}
-		require.Len(t, numbers, len(a.last))
+		require.Len(t, ticks, len(a.last))
 	}
 }

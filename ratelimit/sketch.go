@@ -138,7 +138,7 @@ type rows struct {
 }
 
 func newRows(cells, width int) rows {
-	g := newGrid(cells, width)
+	g := newGrid(cells, width, lineWords)
 	return rows{grid: g, lines: make([]line, sketchRows*g.lines)}
 }
 

@@ -46,7 +46,7 @@ type shared struct {
 	seed     maphash.Seed   // of accounts
 	key      key            // of sources
 	widest   [families]tier // the first of the rule's, or if there is none, one without a limit
-	lines    int            // of all tiers, in one table
+	lines    uint32         // of all tiers, in one table
 	pool     pool
 	sketches [families]*sketch
 	accounts accounts
@@ -143,7 +143,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 		}
 		for n := range tiers {
 			tiers[n].first = s.lines
-			s.lines += tiers[n].size()
+			s.lines += tiers[n].lines
 		}
 	}
 	s.refusals = newRefusals(s)
@@ -154,7 +154,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 func newTable(s *shared, tables int) table {
 	addresses := (s.rule.addresses + tables - 1) / tables
 	t := table{shared: s, index: newIndex(addresses), most: 1, networks: make([]line, s.lines)}
-	t.far = tables*s.lines*lineBytes > nearBytes
+	t.far = tables*int(s.lines)*lineBytes > nearBytes
 	t.share = 1 + uint32(max(0, s.rule.alarm)/tables/alarmLate)
 	if tables == 1 {
 		t.most = s.rule.failures + levels

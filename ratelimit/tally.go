@@ -133,36 +133,3 @@ func (c tally) find(below int, kind uint32) int {
 
 // len returns how many bits there are.
 func (c tally) len() int { return len(c) * wordBits }
-
-// tallies are those of a row: all for one limit.
-type tallies struct {
-	grid
-}
-
-func newTallies(cells, limit int) tallies { return tallies{newGrid(cells, tallyWords(limit))} }
-
-// of returns the tally at a word of a line.
-func (g *tallies) of(l *line, word uint32) tally { return l.words[word : word+g.width] }
-
-// advance makes bucket now the newest of a line.
-func (g *tallies) advance(l *line, now uint32) {
-	if now > l.base {
-		g.end(l, now)
-	}
-}
-
-// end ends all buckets of a line that are before one.
-func (g *tallies) end(l *line, now uint32) {
-	ended := now - l.base
-	l.base = now
-	if ended >= tallyBuckets {
-		l.words = [lineWords]uint32{}
-		return
-	}
-	for n := range g.cells {
-		g.of(l, n*g.width).age(ended)
-	}
-}
-
-// after returns how many buckets of a line have ended when bucket now is the newest.
-func (l *line) after(now uint32) uint32 { return max(now, l.base) - l.base }

@@ -42,7 +42,7 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 	exact, strict, full := 0, 0, 0
 	for limit := 1; limit <= mostInBucket; limit += 1 + limit/16 {
 		r := rand.New(rand.NewPCG(uint64(limit), 1))
-		g := newTallies(1, limit)
+		g := newTier(PrefixLimit{Bits: 48, Failures: limit}, 1, 1)
 		room := int(g.width)*wordBits - tallyBuckets
 		require.GreaterOrEqual(t, room, limit)
 		require.Less(t, room-limit, wordBits, "a word less would do")
@@ -50,7 +50,7 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 		sticks := make([]stick, g.cells)
 		now, busy := uint32(tallyBuckets+r.IntN(1000)), 0
 		check := func(n int) {
-			s, c := &sticks[n], g.of(&l, uint32(n)*g.width)
+			s, c := &sticks[n], g.tally(&l, uint32(n))
 			if c.count() > room {
 				s.strict = l.base
 			}
@@ -97,7 +97,7 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 				n = r.IntN(len(sticks))
 			}
 			check(n) // a neighbour may have moved the line on
-			s, c, who := &sticks[n], g.of(&l, uint32(n)*g.width), r.IntN(3)
+			s, c, who := &sticks[n], g.tally(&l, uint32(n)), r.IntN(3)
 			switch made := s.of[who]; {
 			case r.IntN(3) == 0 && len(made) > 0: // one is given back
 				k := r.IntN(len(made))
