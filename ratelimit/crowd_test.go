@@ -74,14 +74,14 @@ func TestTheAlarmIsAnEighthLateAtTheMost(t *testing.T) {
 // A crowd that fills networks and accounts, as many as it can, denies less than one newcomer in a hundred who is in none of them.
 func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 	for name, in := range map[string]struct{ bits, networks, accounts int }{
-		"20 /48":              {48, 20, 5000},
-		"63 /48":              {48, 63, 5000}, // each is full
-		"125 /48":             {48, 125, 5000},
-		"250 /48":             {48, 250, 5000},
-		"250 /56":             {56, 250, 5000}, // each is full
-		"600 /56":             {56, 600, 5000},
-		"everywhere, 500 of":  {64, 5000, 500}, // each is slow
-		"everywhere, 700 of":  {64, 5000, 700},
+		"20 /48":             {48, 20, 5000},
+		"63 /48":             {48, 63, 5000}, // each is full
+		"125 /48":            {48, 125, 5000},
+		"250 /48":            {48, 250, 5000},
+		"250 /56":            {56, 250, 5000}, // each is full
+		"600 /56":            {56, 600, 5000},
+		"everywhere, 500 of": {64, 5000, 500}, // each is slow
+		"everywhere, 700 of": {64, 5000, 700},
 	} {
 		t.Run(name, func(t *testing.T) {
 			denied, who := 0, uint64(0)

@@ -52,7 +52,7 @@ func (t *table) roomy(l *login) bool {
 
 // judgePrefixes says whether the networks of a source may be charged.
 func (t *table) judgePrefixes(l *login, now int64) verdict {
-	tiers := t.rule.tiers[l.source.family()]
+	tiers := t.rule.judged[l.source.family()]
 	wider := unbounded
 	for n := range tiers {
 		p := &tiers[n]

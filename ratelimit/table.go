@@ -69,6 +69,7 @@ type rule struct {
 	alarms                      ruler
 	proxies                     []netip.Prefix
 	tiers                       [families][]tier // the widest first
+	judged                      [families][]tier // of these, those up to the last that is not only observed
 }
 
 // Often is what a flood counts, and counts the rest.
@@ -142,6 +143,9 @@ func newShared(c Config, clock *clock, tables int) *shared {
 			s.widest[f] = tiers[0]
 		}
 		for n := range tiers {
+			if !tiers[n].observe {
+				s.rule.judged[f] = tiers[:n+1]
+			}
 			tiers[n].first = s.lines
 			s.lines += tiers[n].lines
 		}

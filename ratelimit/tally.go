@@ -74,10 +74,10 @@ func (c tally) newest() uint32 { return uint32(c.find(0, 1)) }
 
 // add counts a charge.
 func (c tally) add() {
-	carry := uint32(1)
-	for i, word := range c {
-		c[i] = word<<1 | carry
-		carry = word >> (wordBits - 1)
+	word := c[0]
+	c[0] = word<<1 | 1
+	for i := 1; i < len(c); i++ {
+		word, c[i] = c[i], c[i]<<1|word>>(wordBits-1)
 	}
 }
 

@@ -1,5 +1,7 @@
 package ratelimit
 
+import "math/bits"
+
 // A tier counts the charges of networks, in a sketch: a network has two tallies, and a tally counts the charges of all networks that share it.
 // Each of its two counts is no less than what a network was charged, or than the limit, so no network gets more than that,
 // and nothing is ever evicted that a flood could make the tier forget (Cormode and
@@ -122,16 +124,37 @@ func (t *tier) freeAt(l *line, at spots) uint32 {
 	return l.base + min(a.freeAfter(t.limit), b.freeAfter(t.limit))
 }
 
-// add charges a network, and returns how many charges it then may have had.
+// add charges a network, and returns how many charges it then may have had: exactly, if that is the limit or more.
 func (t *tier) add(l *line, at spots, bucket uint32) int {
 	t.advance(l, bucket)
 	l.words[seenNow] |= at.seen
+	switch t.width { // those of limits by default: slices would take as long as all the rest
+	case 1:
+		return min(add1(&l.words[at.a]), add1(&l.words[at.b]))
+	case 2:
+		return min(add2((*[2]uint32)(l.words[2*at.a:])), add2((*[2]uint32)(l.words[2*at.b:])))
+	}
 	a, b, two := t.tallies(l, at)
 	a.add()
 	if two {
 		b.add()
 	}
+	if n := a.count(); n < t.limit {
+		return n
+	}
 	return min(a.count(), b.count())
+}
+
+// add1 is tally.add for one word, and add2 for two. They return what is counted then.
+func add1(c *uint32) int {
+	*c = *c<<1 | 1
+	return bits.OnesCount32(*c)
+}
+
+func add2(c *[2]uint32) int {
+	word := (uint64(c[1])<<wordBits|uint64(c[0]))<<1 | 1
+	c[0], c[1] = uint32(word), uint32(word>>wordBits)
+	return bits.OnesCount64(word)
 }
 
 // sub gives a charge back that was made in a bucket.
