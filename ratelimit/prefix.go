@@ -102,6 +102,11 @@ func (t *tier) fullUntil(lines []line, at spots, now int64, r *ruler) int64 {
 	if t.roomy(lines, at) || t.count(lines, at, r.at(now)) < t.limit {
 		return 0
 	}
+	return t.freeAt(lines, at, r)
+}
+
+// freeAt returns when a network may be charged again that is full.
+func (t *tier) freeAt(lines []line, at spots, r *ruler) int64 {
 	l, a := t.tally(lines, at.a)
 	m, b := t.tally(lines, at.b)
 	return r.start(min(l.base+a.freeAfter(t.limit), m.base+b.freeAfter(t.limit)))
@@ -188,12 +193,13 @@ func (t *table) chargePrefixes(l *login, now int64) {
 	bucket := t.rule.buckets.at(now)
 	for n := range tiers {
 		p := &tiers[n]
-		if p.add(t.networks, p.spots(p.network(n, l)), bucket) {
+		at := p.spots(p.network(n, l))
+		if p.add(t.networks, at, bucket) {
 			if p.observe {
 				t.counts.observed++
 			}
-			full := p.fullUntil(t.networks, p.spots(p.network(n, l)), now, &t.rule.buckets)
-			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(full - now), Observed: p.observe}, now)
+			wait := p.freeAt(t.networks, at, &t.rule.buckets) - now
+			t.emit(Event{Kind: PrefixFull, Source: l.source.network(p.bits), Wait: time.Duration(wait), Observed: p.observe}, now)
 		}
 	}
 }
