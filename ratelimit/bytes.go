@@ -1,6 +1,10 @@
 package ratelimit
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/ministryfinder/bounded/internal/coarse"
+)
 
 // measure returns what the tracker takes of the heap, with all the errors that it may keep.
 func (t *Tracker) measure() (n int64) {
@@ -8,12 +12,13 @@ func (t *Tracker) measure() (n int64) {
 	n += sliceBytes(s.pool.entries) + sliceBytes(s.pool.links) + sliceBytes(s.pool.long)
 	n += sliceBytes(s.pool.marks) + sliceBytes(s.pool.stamps) + sliceBytes(s.pool.opens)
 	for _, k := range s.refusals.all() {
-		n += sliceBytes(k) + int64(len(k))*allocated(unsafe.Sizeof(refusal{}))
+		n += pointerBytes(k) + int64(len(k))*allocated(unsafe.Sizeof(refusal{}))
 	}
 	n += sliceBytes(s.accounts.lines) + sliceBytes(s.accounts.last) + sliceBytes(s.accounts.known.sets)
-	n += allocated(unsafe.Sizeof(Tracker{})) + allocated(unsafe.Sizeof(shared{})) + sliceBytes(t.shards)
-	n += sliceBytes(t.allow) + sliceBytes(t.proxies) + sliceBytes(s.rule.proxies) + sliceBytes(t.deny)
-	n += allocated(queuedEvents*unsafe.Sizeof(Event{}) + channelBytes)
+	n += allocated(unsafe.Sizeof(Tracker{})) + pointerBytes(make([]shared, 1)) + pointerBytes(t.shards)
+	n += allocated(unsafe.Sizeof(clock{})) + allocated(unsafe.Sizeof(coarse.Clock{}))
+	n += pointerBytes(t.allow) + pointerBytes(t.proxies) + pointerBytes(s.rule.proxies) + pointerBytes(t.deny)
+	n += allocated(channelBytes) + pointerBytes(make([]Event, queuedEvents))
 	for f, k := range s.sketches {
 		n += allocated(unsafe.Sizeof(sketch{})) + k.bytes() + sliceBytes(s.rule.tiers[f])
 	}
@@ -30,10 +35,20 @@ func (t *Tracker) measure() (n int64) {
 // channelBytes is what a channel takes besides its elements.
 const channelBytes = 104
 
-// sliceBytes returns what the array behind a slice takes.
+// sliceBytes returns what the array behind a slice takes, of elements without a pointer.
 func sliceBytes[T any](s []T) int64 {
 	var element T
 	return allocated(uintptr(cap(s)) * unsafe.Sizeof(element))
+}
+
+// pointerBytes is sliceBytes for elements with pointers: before an array of more than 512 bytes, if it is not large, there is then a word for the collector.
+func pointerBytes[T any](s []T) int64 {
+	var element T
+	n := uintptr(cap(s)) * unsafe.Sizeof(element)
+	if n > 512 && n < 32<<10 {
+		n += unsafe.Sizeof(&element)
+	}
+	return allocated(n)
 }
 
 // allocated returns what the allocator takes for n bytes: it has pages for what is large and classes of sizes for the rest,

@@ -234,7 +234,9 @@ func (t *table) refund(i uint32, j int, l *login) {
 	stamps := t.stampsOf(i, &near)
 	if stamp := stamps[j]; j < int(e.own) && stamp != 0 {
 		t.refundLong(i, stamp)
-		t.refundPrefixes(l, stamp)
+		if stamp > t.restored {
+			t.refundPrefixes(l, stamp)
+		}
 		t.accounts.refund(l, stamp)
 		e.own--
 	}

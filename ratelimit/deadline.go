@@ -1,15 +1,19 @@
 package ratelimit
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // A moment is a time in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
 type moment uint32
 
 const momentBits = 28
 
-func coarsen(at int64) moment {
-	return moment(max(0, min((at+1<<momentBits-1)>>momentBits, 1<<32-1)))
-}
+func coarsen(at int64) moment { return floor(at + 1<<momentBits - 1) }
+
+// floor is coarsen, but rounds down.
+func floor(at int64) moment { return moment(max(0, min(at>>momentBits, math.MaxUint32))) }
 
 // time returns the latest that a time was before it was rounded up.
 func (m moment) time() int64 { return int64(m) << momentBits }

@@ -37,9 +37,9 @@ func (e *BusyError) Reason() Reason { return Reason(e.what) }
 // zero. It is one of Config.Prefixes.
 func (e *BusyError) Bits() int { return int(e.what >> 8) }
 
-// Until returns when the source may try again at the latest: when enough charges have left the window. An attempt that ends may make room
-// sooner. Where strangers share an error, with [TooManyRemembered] and [TooManyForAccount], it is rounded up: by less than a thirtieth of the window, or
-// of the time between two attempts at an account, or of what is left of a lock-out that the table had to forget, by about a sixteenth.
+// Until returns when the reason has passed at the latest: when enough charges have left the window. An attempt that ends may make room
+// sooner, and another reason may hold by then. Where strangers share an error, with [TooManyRemembered] and [TooManyForAccount], it is rounded up: by less than a
+// twenty-fifth of the window, if that is a minute or more, or of the time between two attempts at an account, and where more than these is left, by about a sixteenth of what is left.
 func (e *BusyError) Until() time.Time { return (*refusal)(e).end() }
 
 // RetryAfter returns how long it is until then, or zero if that has passed.

@@ -95,10 +95,10 @@ func (t *table) suspicion(i uint32, now int64) int {
 }
 
 // spent reports whether the sketch can be trusted with all that needs to be known of
-// an entry: nothing in the window, and little in the long one.
+// an entry: nothing in the window, and little in the long one, no more than recall leaves it.
 func (t *table) spent(i uint32, now int64) bool {
 	return !t.inWindow(t.pool.entries[i].newest, now) && t.suspicion(i, now) == 0 &&
-		(t.rule.long <= 0 || t.longNow(i, now) <= t.rule.failures)
+		(t.rule.long <= 0 || t.longNow(i, now) <= min(t.rule.failures, t.rule.long-t.rule.failures))
 }
 
 // victims returns the family of which one has to go for a newcomer of another: his own, unless the

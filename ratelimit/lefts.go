@@ -1,8 +1,9 @@
 package ratelimit
 
-// A cell of a sketch keeps each charge by its left: for how many ticks it counts yet, counted from the tick that is its line's base. A tick is a 62nd
+// A cell of a sketch keeps each charge by its left: for how many ticks it counts yet, counted from the tick that is its line's base. A tick is a 61st
 // part of the window, or a quarter of a second if that is more. A charge is taken to be made at the end of its tick, and is
-// then in the window for less than mostLeft ticks; so zero is none, or one that is too old to count. Lefts are newest first, five in a word.
+// then in the window for less than mostLeft ticks, with one to spare; so zero is none, or one that is too old to count, even where a base is ahead of the
+// time of a table by up to a tick. Another table has moved it then, whose time is later. Lefts are newest first, five in a word.
 const (
 	leftBits    = 6
 	leftsInWord = 5
@@ -10,7 +11,7 @@ const (
 )
 
 // tickWidth returns how long a tick is for a window, in nanoseconds. Ticks are then numbered for 36 years.
-func tickWidth(window int64) int64 { return max(1<<momentBits, (window+mostLeft-2)/(mostLeft-1)) }
+func tickWidth(window int64) int64 { return max(1<<momentBits, (window+mostLeft-3)/(mostLeft-2)) }
 
 // leftWords returns how many words a cell has for so many charges.
 func leftWords(charges int) int { return (charges + leftsInWord - 1) / leftsInWord }

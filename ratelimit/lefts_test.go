@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +15,7 @@ func TestLeftsAreTheLatestChargesInTheWindow(t *testing.T) {
 	for _, window := range []int64{1, 20e9, 900e9, 900e9 + 1, 86400e9, 365 * 86400e9} {
 		for _, charges := range []int{1, 4, 5, 6, 64} {
 			ticks := newRuler(tickWidth(window))
-			require.GreaterOrEqual(t, ticks.width*(mostLeft-1), window)
+			require.GreaterOrEqual(t, ticks.width*(mostLeft-2), window)
 			require.LessOrEqual(t, uint64(longest)/uint64(tickWidth(window)), uint64(1)<<32-1)
 			width := leftWords(charges)
 			require.LessOrEqual(t, width, lineWords)
@@ -86,5 +87,35 @@ func TestCellsOfALineAreDisjoint(t *testing.T) {
 			}
 			require.InDelta(t, rows.grid.lines*rows.cells, len(seen), 1, "all cells are used")
 		}
+	}
+}
+
+// A table that has moved a base ahead of another's time, by up to a tick, makes the other forget nothing: so the times of two may differ by that.
+func TestABaseAheadOfATableForgetsNothing(t *testing.T) {
+	for _, failures := range []int{5, 6} {
+		c := clockwork{newTracker(Config{Failures: failures, MaxAddresses: 200, Window: longest, LongWindow: longest, MaxLockout: longest, LongFailures: -1, Prefixes: []PrefixLimit{}}.withDefaults(), 2)}
+		width := c.shared.sketches[0].ticks.width
+		a := &c.shards[0]
+		x := source4(0)
+		for c.shardOf(x) != a {
+			x++
+		}
+		made := 10 * width
+		for range failures {
+			id, v := c.charge(x, made-1<<30)
+			require.Equal(t, allowed, v.kind)
+			c.settle(x, id, failed, made)
+		}
+		i, _ := a.find(a.hash(x), x)
+		a.forget(i, made)
+		a.pool.put(i)
+		sk := c.shared.sketches[0]
+		now := made + int64(longest) - int64(2*time.Second)
+		for row := range sketchRows {
+			line, _ := sk.recent.cell(a.hash(x), row)
+			line.ageLefts(sk.ticks.after(now + int64(4*time.Second)))
+		}
+		_, v := c.charge(x, now)
+		require.NotEqual(t, allowed, v.kind)
 	}
 }

@@ -3,6 +3,8 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -63,4 +65,25 @@ func TestLongCellsRaiseAndLower(t *testing.T) {
 	now := leastLong(&a, 2, &a, 2, 60) // asked by a table whose clock is a little behind
 	require.Equal(t, histogram{last: 60, total: mostInBucket, counts: now.counts}, now, "they are charges of now, as many as there can be")
 	require.EqualValues(t, 1, a.longCount(0, 13), "nor into that of another cell")
+}
+
+// A sweep gives nobody more of the long window than there is, however little more than Failures it has.
+func TestSweepsBuyNothingInTheLongWindow(t *testing.T) {
+	for n := range 4 * 7 {
+		each, long := 1+n%4, 5+n/4
+		synctest.Test(t, func(t *testing.T) {
+			tracker := testTracker(t, Config{LongFailures: long})
+			made := 0
+			for range 40 { // less than a fifteenth of a day before it is over
+				for range each {
+					if tracker.Fail(address(1)) == nil {
+						made++
+					}
+				}
+				time.Sleep(30 * time.Minute)
+				tracker.Sweep()
+			}
+			require.Equal(t, long, made)
+		})
+	}
 }

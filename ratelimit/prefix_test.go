@@ -182,3 +182,18 @@ func TestTalliesOfAccountsAreNumbered(t *testing.T) {
 		require.Len(t, ticks, len(a.last))
 	}
 }
+
+// Whoever hears of a network that is only observed hears when it has room again, as of any other.
+func TestAnObservedNetworkHasAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := testTracker(t, Config{})
+		for n := range 50 {
+			require.NoError(t, tracker.Fail(address(10<<24+n)))
+			time.Sleep(10 * time.Second)
+		}
+		e := <-tracker.Events()
+		require.Equal(t, PrefixFull, e.Kind)
+		require.Greater(t, e.Wait, time.Duration(0))
+		require.LessOrEqual(t, e.Wait, 20*time.Minute)
+	})
+}

@@ -146,7 +146,7 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 	}
 	i, ok := t.find(t.hash(r.source), r.source)
 	if !ok {
-		if i, ok = t.insert(t.hash(r.source), r.source, now); !ok {
+		if i, ok = t.enter(t.hash(r.source), r.source, now); !ok {
 			return false
 		}
 	}
@@ -163,7 +163,9 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 		strikes := (fromWall(r.more) - e.lockedUntil + t.rule.maxLockout - 1) / t.rule.maxLockout
 		e.strikes = uint8(max(0, min(strikes, t.rule.mostStrikes())))
 	case charge:
-		t.push(i, &login{source: r.source}, t.roundUp(min(at, now)))
+		at = t.roundUp(min(at, now))
+		t.push(i, &login{source: r.source}, at)
+		t.last, t.restored = max(t.last, at), max(t.restored, at)
 		t.setOpen(i, t.openOf(i)&^1)
 	case chargeLong:
 		for range min(r.more, mostInBucket) {

@@ -40,3 +40,45 @@ func TestRecordsAreReadInTheOrderInWhichTheyWereMade(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, tracker.Check(addrOf(1)))
 }
+
+// Charges of a journal were not counted against networks, so to forgive them takes no other's charge there.
+func TestForgivenChargesOfAJournalAreNoOthers(t *testing.T) {
+	c := clockwork{newTracker(Config{Prefixes: []PrefixLimit{{IPv4: true, Bits: 24, Failures: 5}}}.withDefaults(), 1)}
+	sh := &c.shards[0]
+	a, b := source4(10<<24+1), source4(10<<24+2)
+	now := int64(100*time.Hour) + 10*int64(time.Second)
+	for n := range int64(3) {
+		require.True(t, sh.restore(&transition{source: a, kind: charge, at: now - 3*int64(time.Second) + n}, now, now))
+	}
+	for range 3 {
+		id, v := c.charge(b, now)
+		require.Equal(t, allowed, v.kind)
+		c.settle(b, id, failed, now)
+	}
+	var l login
+	sh.name(&l, b)
+	tier := &sh.rule.tiers[ipv4][0]
+	at := tier.spots(tier.hash(b))
+	require.Equal(t, 3, tier.count(&sh.networks[at.line], at, sh.rule.buckets.at(now)))
+	sh.pardon(a, now)
+	require.Equal(t, 3, tier.count(&sh.networks[at.line], at, sh.rule.buckets.at(now)))
+}
+
+// A lock-out that was forgotten between two records of its source is not lost.
+func TestALockoutForgottenWhileItIsRestored(t *testing.T) {
+	tracker := newTracker(Config{MaxAddresses: 1}.withDefaults(), 1)
+	sh := &tracker.shards[0]
+	now := int64(100 * time.Hour)
+	for _, r := range []transition{
+		{source: source4(1), kind: lockout, at: now + int64(time.Hour), more: now + 25*int64(time.Hour)},
+		{source: source4(2), kind: lockout, at: now + int64(time.Hour), more: now + 25*int64(time.Hour)},
+		{source: source4(1), kind: charge, at: now},
+	} {
+		tracker.inRoom(sh, r.source, func() bool { return sh.restore(&r, now, now) })
+	}
+	_, v := clockwork{tracker}.charge(source4(1), now+int64(30*time.Minute))
+	require.Equal(t, locked, v.kind)
+	i, ok := sh.find(sh.hash(source4(1)), source4(1))
+	require.True(t, ok)
+	require.Equal(t, 1, sh.record(i, now).Strikes)
+}

@@ -64,10 +64,10 @@ func newRefusals(s *shared) refusals {
 	r := refusals{
 		slots:     make([]kept, min(s.rule.addresses, mostRefusals)),
 		crowded:   make([]kept, tallyBuckets*(len(s.rule.tiers[ipv4])+len(s.rule.tiers[ipv6]))),
-		saturated: newBoard(s.rule.window, near+farRows*far),
+		saturated: newBoard(s.rule.window+s.sketches[0].ticks.width, int64(longest)),
 	}
-	if s.accounts.tier.limit > 0 {
-		r.slowed = newBoard(s.accounts.pace+1<<momentBits, near)
+	if a := &s.accounts; a.tier.limit > 0 {
+		r.slowed = newBoard(a.pace+a.ticks.width, a.pace+a.buckets.width) // the latter if the newest charge was given back
 	}
 	return r
 }
@@ -121,7 +121,8 @@ func (r *rule) tierNumber(f family, length uint8) uint32 {
 // one of them may end has a cell of its own: to units of a power of two nanoseconds, of which a span has 31 to 62, and if it is 64 of
 // these or more from now, by up to a sixteenth of what is left. So no crowd allocates, however far apart its sources were charged.
 type board struct {
-	unit  int // 2 to the power of it nanoseconds
+	unit  int   // 2 to the power of it nanoseconds
+	rows  int64 // of cells for ends that are far
 	cells []kept
 }
 
@@ -130,12 +131,15 @@ const (
 
 	// Ends from 64 units on, from 128 on, from 256 on and so on have a row each, and units of their own, of which 16 to 32 are left: so there
 	// are 18 of them at the most. Eight rows are for all within 264 spans: two days, if a span is a quarter of an hour.
-	far     = 20
-	farRows = 8
+	far         = 20
+	mostFarRows = 8
 )
 
-func newBoard(span int64, cells int) board {
-	return board{unit: bits.Len64(uint64(span-1) / (near - 2)), cells: make([]kept, cells)}
+// newBoard returns one for refusals that mostly end within a span, and some as late as latest.
+func newBoard(span, latest int64) board {
+	unit := bits.Len64(uint64(span-1) / (near - 2))
+	rows := max(1, min(bits.Len64(uint64(latest>>unit))-bits.Len(near-1), mostFarRows))
+	return board{unit: unit, rows: int64(rows), cells: make([]kept, near+rows*far)}
 }
 
 // place returns the cell for a refusal that ends at a time, and the time that it is to say: no earlier one.
@@ -148,10 +152,7 @@ func (b *board) place(until, now int64) (k *kept, said int64) {
 		double := bits.Len64(uint64(left)) - 5 // 16 to 32 are left of as many times the unit
 		unit += double
 		at = ceil(until, unit)
-		at, until = near+int64(double-2)%farRows*far+at%far, at<<unit
-	}
-	if at >= int64(len(b.cells)) {
-		at %= near
+		at, until = near+int64(double-2)%b.rows*far+at%far, at<<unit
 	}
 	return &b.cells[at], until
 }

@@ -324,7 +324,7 @@ func TestRetryAfterAllocatesNothing(t *testing.T) {
 func TestABoardHasACellForEachEnd(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, span := range []time.Duration{1, 100, time.Microsecond, time.Minute, 90 * time.Second, 15 * time.Minute, 24 * time.Hour, longest} {
-		b := newBoard(int64(span), near+farRows*far)
+		b := newBoard(int64(span), int64(longest))
 		unit := int64(1) << b.unit
 		require.LessOrEqual(t, int64(span), 62*unit)
 		require.True(t, b.unit == 0 || int64(span) >= 31*unit)
@@ -449,4 +449,68 @@ func TestZeroErrors(t *testing.T) {
 	}
 	zero(t)
 	synctest.Test(t, zero)
+}
+
+// Attempts at accounts that are slow are refused without an allocation, at any pace, and where the newest charge was given back, so that nothing is known of the one
+// before but its bucket; and nobody is told to wait for much longer than he has to.
+func TestAccountsSlowForLong(t *testing.T) {
+	for _, limit := range []int{1, 10, 255} {
+		for _, window := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 26 * time.Hour} {
+			t.Run(fmt.Sprint(limit, window), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tracker := testTracker(t, Config{AccountFailures: limit, Window: window, LongWindow: 48 * time.Hour, Prefixes: []PrefixLimit{}, LongFailures: -1})
+					n := 0
+					next := func() netip.Addr { n++; return address(n) }
+					var accounts []string
+					for a := range 40 {
+						account := fmt.Sprint(a)
+						accounts = append(accounts, account)
+						var last Attempt
+						for {
+							at, err := tracker.BeginLogin(Login{Addr: next(), Account: account})
+							if err != nil {
+								break
+							}
+							last.Fail()
+							last = at
+						}
+						if a%2 == 0 {
+							time.Sleep(window/time.Duration(limit) + window/100 + time.Second)
+							at, err := tracker.BeginLogin(Login{Addr: next(), Account: account})
+							require.NoError(t, err)
+							at.Cancel()
+						}
+						time.Sleep(window / time.Duration(limit) / 60)
+					}
+					var denied []Login
+					for _, account := range accounts {
+						l := Login{Addr: next(), Account: account}
+						if _, err := tracker.BeginLogin(l); err != nil {
+							denied = append(denied, l)
+							busy := err.(*BusyError)
+							hashed := tracker.shared.login(l, source4(uint32(n)))
+							v := tracker.shared.accounts.judge(&hashed, tracker.now())
+							require.Less(t, busy.RetryAfter()-time.Duration(v.until-tracker.now()), max(window/time.Duration(limit), window/11, 11*time.Second)/30)
+						}
+					}
+					t.Log(len(denied))
+					requireNoAllocation(t, refused{tracker, inTurn(denied)}, because(TooManyForAccount), "begin-login")
+				})
+			})
+		}
+	}
+}
+
+// Who is locked out for less than a window waits as long as both last.
+func TestAForgottenLockoutAndItsChargesEndTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := testTracker(t, Config{MaxAddresses: 1, Lockout: time.Minute})
+		failN(t, tracker, address(1), 5)
+		require.NoError(t, tracker.LockNow(address(2), 24*time.Hour))
+		err := tracker.Check(address(1))
+		wait, ok := RetryAfter(err)
+		require.True(t, ok)
+		time.Sleep(wait)
+		require.NoError(t, tracker.Check(address(1)))
+	})
 }

@@ -92,20 +92,31 @@ func (s *sketch) fold(hash uint64, stamps []int64, lockedUntil, forgivenAt int64
 		}
 	}
 	s.ends.raise(hash, coarsen(lockedUntil))
-	s.pardons.raise(hash, moment(max(0, forgivenAt)>>momentBits)) // not up: that could be a strike more
+	s.pardons.raise(hash, floor(forgivenAt)) // not up: that could be a strike more
 }
 
 // judge says whether a source may be charged that is not in the table.
 func (s *sketch) judge(hash uint64, failures int, now int64) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if until := s.ends.get(hash, now); until > now {
+	until := s.ends.get(hash, now)
+	if oldest := s.charge(hash, failures-1); oldest != 0 {
+		until = max(until, oldest+s.window)
+	}
+	if until > now {
 		return verdict{kind: saturated, until: until}
 	}
-	if oldest := s.charge(hash, failures-1); oldest != 0 && oldest+s.window > now {
-		return verdict{kind: saturated, until: oldest + s.window}
-	}
 	return verdict{}
+}
+
+// lockedUntil returns when a lock-out of a source ends at the latest, or zero if none is remembered that has not ended.
+func (s *sketch) lockedUntil(hash uint64, now int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if until := s.ends.get(hash, now); until > now {
+		return until
+	}
+	return 0
 }
 
 // charge returns when charge j of a source was at the latest, or zero. s.mu must be held.

@@ -37,14 +37,31 @@ func (t *table) lockUntil(e *entry, until int64, strikes int) {
 }
 
 // forgivenAt returns when the last strike of an entry is forgiven: one is for each maxLockout before.
-func (t *table) forgivenAt(e *entry) int64 { return e.lockedUntil + int64(e.strikes)*t.rule.maxLockout }
+// Of an absurd configuration, in which that is more than a century away, it is then.
+func (t *table) forgivenAt(e *entry) int64 {
+	return e.lockedUntil + min(int64(e.strikes), century/t.rule.maxLockout)*t.rule.maxLockout
+}
 
-// setStrikes gives an entry that is not locked out as many strikes as are forgiven at a time.
-func (t *table) setStrikes(e *entry, forgivenAt, now int64) {
-	if left := forgivenAt - now; left > 0 {
+const century = 10 * int64(longest)
+
+// setStrikes gives an entry as many strikes as are forgiven at a time, after a lock-out that ended at another or before. If the sketch took the
+// first from one source and the second from another, they may be further from each other than all strikes are.
+func (t *table) setStrikes(e *entry, forgivenAt, ended int64) {
+	if left := forgivenAt - ended; left > 0 {
 		e.strikes = uint8(min((left-1)/t.rule.maxLockout+1, t.rule.mostStrikes()))
-		e.lockedUntil = forgivenAt - int64(e.strikes)*t.rule.maxLockout
+		e.lockedUntil = min(ended, forgivenAt-int64(e.strikes)*t.rule.maxLockout)
 	}
+}
+
+// enter is insert for a source that nobody has judged: if the sketch remembers a lock-out, the entry has it.
+func (t *table) enter(hash uint64, s source, now int64) (i uint32, ok bool) {
+	until := t.sketches[s.family()].lockedUntil(hash, now)
+	if i, ok = t.insert(hash, s, now); ok && until != 0 {
+		e := &t.pool.entries[i]
+		t.setStrikes(e, t.forgivenAt(e), until)
+		e.lockedUntil = until
+	}
+	return i, ok
 }
 
 // locked reports whether an entry is locked out.
@@ -90,8 +107,8 @@ func (r *rule) span(strikes int) int64 {
 
 // strikes returns the lock-outs of a source that are not forgiven.
 func (t *table) strikes(e *entry, now int64) int {
-	left := t.forgivenAt(e) - max(now, e.lockedUntil)
-	return int(max(0, left+t.rule.maxLockout-1) / t.rule.maxLockout)
+	forgiven := max(0, now-e.lockedUntil) / t.rule.maxLockout
+	return max(0, int(e.strikes)-int(forgiven))
 }
 
 // pardon forgets the failures of a source.
@@ -155,7 +172,7 @@ func (t *table) lockNow(s source, span, now int64) (ok bool) {
 	hash := t.hash(s)
 	i, ok := t.find(hash, s)
 	if !ok {
-		if i, ok = t.insert(hash, s, now); !ok {
+		if i, ok = t.enter(hash, s, now); !ok {
 			return false
 		}
 	}

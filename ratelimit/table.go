@@ -35,6 +35,7 @@ type table struct {
 	far    bool             // the networks of all tables are more than nearBytes
 	share  uint32           // of failures that are enough to tell the alarm of
 
+	restored int64      // charges up to then may be of a journal, and were not charged to networks
 	sequence uint64     // of the last transition
 	changed  transition // for the journal, its times still those of the table
 }
