@@ -40,23 +40,27 @@ func TestBytesIsWhatTheHeapHas(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	for _, addresses := range []int{1000, 20_000} {
-		before := heap()
-		tracker, err := NewTracker(Config{MaxAddresses: addresses})
-		require.NoError(t, err)
-		for i := range 3 * addresses {
-			addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-			_ = tracker.Fail(addr)
-			_ = tracker.LockNow(addr, 0)
-			_ = tracker.Check(addr) // an error is kept
-		}
-		for _, places := range tracker.shared.refusals.all() {
-			for i := range places {
-				places[i].get(uint64(i), 0) // it would take a long time until crowds had been told all
+	for trackers, addresses := range map[int]int{20: 1000, 1: 20_000} { // of small ones many, for a few kilobytes are of others
+		all := make([]*Tracker, trackers)
+		before, bytes := heap(), int64(0)
+		for n := range all {
+			tracker, err := NewTracker(Config{MaxAddresses: addresses})
+			require.NoError(t, err)
+			all[n] = tracker
+			bytes += tracker.Bytes()
+			for i := range 3 * addresses {
+				addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+				_ = tracker.Fail(addr)
+				_ = tracker.LockNow(addr, 0)
+				_ = tracker.Check(addr) // an error is kept
+			}
+			for _, places := range tracker.shared.refusals.all() {
+				for i := range places {
+					places[i].get(uint64(i), 0) // it would take a long time until crowds had been told all
+				}
 			}
 		}
-		grown := heap() - before
-		require.InEpsilon(t, grown, tracker.Bytes(), 0.02)
-		runtime.KeepAlive(tracker)
+		require.InEpsilon(t, heap()-before, bytes, 0.02)
+		runtime.KeepAlive(all)
 	}
 }
