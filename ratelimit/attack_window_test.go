@@ -49,8 +49,13 @@ func TestAttack09LostUpdates(t *testing.T) {
 		var done sync.WaitGroup
 		for range 8 {
 			done.Go(func() {
-				for range 8 {
+				var open [4]ratelimit.Attempt
+				for i := range open {
+					open[i], _ = tracker.Begin(alice)
+				}
+				for _, a := range open {
 					_ = tracker.Fail(alice)
+					a.Fail()
 				}
 			})
 		}

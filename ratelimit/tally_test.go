@@ -73,6 +73,7 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 			require.Equal(t, c.count(), c.countAfter(0))
 			free := c.freeAfter(limit)
 			require.Less(t, c.countAfter(free), limit)
+			require.Equal(t, c.count() >= limit, free > 0)
 			if c.count() >= limit {
 				full++
 				require.GreaterOrEqual(t, c.countAfter(free-1), limit)
