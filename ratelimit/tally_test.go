@@ -138,6 +138,30 @@ func TestTalliesErrByAnEleventh(t *testing.T) {
 	}
 }
 
+// A charge that is not there, for it was given back before, takes no other with it, and no time.
+func TestNoChargeIsTakenThatIsNotThere(t *testing.T) {
+	for _, words := range []int{1, 3} {
+		c := make(tally, words)
+		for _, passed := range []uint32{4, 3, 0, 2} {
+			c.add()
+			c.age(passed)
+		}
+		was := slices.Clone(c)
+		for ago := range uint32(2 * tallyBuckets) {
+			if ago != 2 && ago != 5 && ago != 9 {
+				c.sub(ago)
+				require.Equal(t, was, c, "%d", ago)
+			}
+		}
+		for _, ago := range []uint32{2, 5, 9, 2} {
+			n := c.count()
+			c.sub(ago)
+			require.Equal(t, n-1, c.count(), "%d", ago)
+		}
+		require.Zero(t, c.count())
+	}
+}
+
 // A limit by default takes as many words as the package says.
 func TestTalliesAreSmall(t *testing.T) {
 	for limit, words := range map[int]int{1: 1, 10: 1, 20: 1, 21: 2, 50: 2, 52: 2, 80: 3, 255: 9} {
