@@ -157,6 +157,20 @@ func TestAcquaintancesByAddressAndThenByDevice(t *testing.T) {
 	require.Zero(t, a.total())
 }
 
+// A budget is for a lock-out, or for a window if that is longer: three of its buckets are no shorter, and buckets are no shorter than a second.
+func TestTheBudgetOfAcquaintancesIsForALockout(t *testing.T) {
+	for _, config := range []Config{
+		{}, {Lockout: time.Hour + 1}, {Lockout: time.Hour + 2}, {Lockout: time.Minute, Window: time.Hour + 1}, {Lockout: time.Nanosecond, Window: time.Nanosecond},
+	} {
+		config = config.withDefaults()
+		span := max(config.Lockout, config.Window)
+		width := time.Duration(newKnown(config).ruler.width)
+		require.GreaterOrEqual(t, width*(knownBuckets-1), span)
+		require.Less(t, width, max(span/(knownBuckets-1)+2, time.Second+1))
+		require.GreaterOrEqual(t, width, time.Second, "so their numbers suffice")
+	}
+}
+
 // As many are known as there are sources, and no more than 65,536; each takes 17 bytes.
 func TestAcquaintancesAreSmall(t *testing.T) {
 	require.EqualValues(t, 4*17, unsafe.Sizeof(acquaintances{}))
