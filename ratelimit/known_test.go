@@ -157,6 +157,21 @@ func TestAcquaintancesByAddressAndThenByDevice(t *testing.T) {
 	require.Zero(t, a.total())
 }
 
+// Which set a pair falls into, and what it is told by there, are other bits of its hash; and none is zero, which is nobody.
+func TestAcquaintancesAreToldByAllBits(t *testing.T) {
+	k := newKnown(Config{}.withDefaults())
+	require.NotSame(t, k.set(7), k.set(1<<63|7))
+	require.Same(t, k.set(7), k.set(8))
+	k.set(7).add(7)
+	require.NotNil(t, k.set(7).get(7))
+	require.Nil(t, k.set(8).get(8))
+	require.Nil(t, k.set(1<<63|7).get(1<<63|7))
+	for _, hash := range []uint64{0, 1 << 32, 1<<63 | 1<<32} {
+		require.Equal(t, hash|1, atLeastOne(hash))
+	}
+	require.Equal(t, uint64(1<<63|2), atLeastOne(1<<63|2))
+}
+
 // A budget is for a lock-out, or for a window if that is longer: three of its buckets are no shorter, and buckets are no shorter than a second.
 func TestTheBudgetOfAcquaintancesIsForALockout(t *testing.T) {
 	for _, config := range []Config{
