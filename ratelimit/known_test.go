@@ -201,12 +201,13 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, uint64(a.pace)))
 		l := &login{account: 1 << 40}
 		now := int64(1e18) + r.Int64N(1e12)
-		charge := func() int64 {
-			a.charge(l, now)
-			return now
+		require.GreaterOrEqual(t, a.buckets.width*(tallyBuckets-1), int64(config.withDefaults().Window))
+		for n := range a.tier.limit {
+			require.Equal(t, n+1 == a.tier.limit, a.charge(l, now), "it becomes slow once")
 		}
-		for range a.tier.limit {
-			charge()
+		charge := func() int64 {
+			require.Equal(t, a.count(l, now) == a.tier.limit-1, a.charge(l, now))
+			return now
 		}
 		slow := 0
 		for range 300 {
@@ -237,6 +238,32 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 			}
 		}
 		require.Greater(t, slow, 100)
+	}
+}
+
+// By default an account is slow for less than a part of 140 longer.
+func TestTheTicksOfAccountsAreFine(t *testing.T) {
+	a := newAccounts(Config{}.withDefaults())
+	require.Less(t, 140*a.ticks.width, a.pace)
+}
+
+// Who shares one of his two tallies waits for himself alone.
+func TestAccountsThatShareATally(t *testing.T) {
+	for _, shared := range []func(spots) spot{func(s spots) spot { return s.a }, func(s spots) spot { return s.b }} {
+		a := newAccounts(Config{AccountFailures: 1}.withDefaults())
+		of := func(account uint64) (*login, spots) { return &login{account: account}, a.tier.spots(account) }
+		l, at := of(1 << 40)
+		other, otherAt := of(1<<40 + 1)
+		for n := uint64(2); shared(at) != shared(otherAt) || at == otherAt; n++ {
+			other, otherAt = of(n * 0x9e3779b97f4a7c15)
+		}
+		now := int64(1e18)
+		a.charge(l, now)
+		until := a.judge(l, now).until
+		require.Greater(t, until, now)
+		a.charge(other, now+a.pace/2)
+		require.Equal(t, until, a.judge(l, now+a.pace/2).until)
+		require.Greater(t, a.judge(other, now+a.pace/2).until, until)
 	}
 }
 
