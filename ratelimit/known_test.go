@@ -224,6 +224,14 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 			if a.count(l, now) >= a.tier.limit {
 				require.Equal(t, v, a.judge(l, now))
 				slow++
+				if r.IntN(4) == 0 { // somebody who is known logs in: nobody may make an attempt sooner for that
+					a.charge(l, now)
+					a.refund(l, now)
+					w := a.judge(l, now)
+					require.GreaterOrEqual(t, w.until, v.until)
+					require.LessOrEqual(t, w.until, now+a.pace+a.buckets.width)
+					v = w
+				}
 			}
 			now = v.until
 			require.Equal(t, allowed, a.judge(l, now).kind)

@@ -63,6 +63,15 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 	}
 }
 
+// The more addresses there are, and the fewer charges fill a tally, the more of them a row has: four at the least.
+func TestRowsOfTallies(t *testing.T) {
+	for _, row := range []struct{ limit, addresses, want int }{
+		{10, 1000, 2000}, {20, 1000, 779}, {80, 1000, 153}, {1, 1000, 20_000}, {255, 1, 4}, {10, mostAddresses, mostCells},
+	} {
+		require.Equal(t, row.want, tierRow(row.limit, row.addresses, mostCells), "%+v", row)
+	}
+}
+
 // Each account has a tick for each of its tallies.
 func TestTalliesOfAccountsAreNumbered(t *testing.T) {
 	for _, limit := range []int{10, 50, 255} {
