@@ -97,9 +97,9 @@ func (t *tier) roomy(lines []line, at spots) bool {
 	return a.count() < t.limit || b.count() < t.limit
 }
 
-// fullUntil returns when a network may be charged again: zero if it may be now.
+// fullUntil returns when a network may be charged again, or might be if it were not only observed: zero if it may be now.
 func (t *tier) fullUntil(lines []line, at spots, now int64, r *ruler) int64 {
-	if t.roomy(lines, at) || t.count(lines, at, r.at(now)) < t.limit {
+	if !t.observe && t.roomy(lines, at) || t.count(lines, at, r.at(now)) < t.limit {
 		return 0
 	}
 	l, a := t.tally(lines, at.a)
