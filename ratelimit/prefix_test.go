@@ -47,6 +47,7 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 			for n := range tracker.shared.rule.tiers[f] {
 				p := &tracker.shared.rule.tiers[f][n]
 				all += 2 * p.lines * p.cells
+				sameLine, sameCell := uint32(0), uint32(0)
 				for range 30 * p.lines * p.cells {
 					at := p.spots(r.Uint64())
 					first, row := uint32(p.first), p.lines
@@ -55,11 +56,44 @@ func TestSpotsAreInTheirRows(t *testing.T) {
 					_, c := p.tally(tracker.shards[0].networks, at.a)
 					require.Len(t, c, tallyWords(p.limit))
 					used[at.a], used[at.b] = true, true
+					if uint32(at.a>>spotBits)-first == uint32(at.b>>spotBits)-first-row {
+						sameLine++
+					}
+					if at.a%(1<<spotBits) == at.b%(1<<spotBits) {
+						sameCell++
+					}
 				}
+				require.Less(t, sameLine, 60*p.cells+40, "rows are independent: who shares a tally with another shares but one")
+				require.Less(t, sameCell, 60*p.lines+40)
 			}
 		}
 		require.Len(t, used, int(all))
 		require.Len(t, tracker.shards[0].networks, tracker.shared.lines)
+	}
+}
+
+// Who shares one of its two tallies with another is full by its own charges, and for as long as these count.
+func TestNetworksThatShareATally(t *testing.T) {
+	for _, shared := range []func(spots) spot{func(s spots) spot { return s.a }, func(s spots) spot { return s.b }} {
+		p := newTier(PrefixLimit{Bits: 56, Failures: 2}, 1000, 1)
+		lines, ruler := make([]line, p.size()), newRuler(tallyWidth(900e9))
+		at := p.spots(1 << 40)
+		other := at
+		for n := uint64(2); shared(at) != shared(other) || at == other; n++ {
+			other = p.spots(n * 0x9e3779b97f4a7c15)
+		}
+		require.False(t, p.add(lines, other, 100))
+		require.True(t, p.add(lines, other, 100))
+		require.False(t, p.add(lines, at, 103))
+		require.True(t, p.add(lines, at, 103), "its fourth in the one, and its second in the other")
+		require.False(t, p.add(lines, at, 103), "it is full already")
+		now := ruler.start(103)
+		require.Equal(t, ruler.start(103+tallyBuckets), p.fullUntil(lines, at, now, &ruler))
+		require.Equal(t, ruler.start(100+tallyBuckets), p.fullUntil(lines, other, now, &ruler))
+		p.sub(lines, at, 103)
+		p.sub(lines, at, 103)
+		require.Zero(t, p.fullUntil(lines, at, now, &ruler))
+		require.Equal(t, ruler.start(100+tallyBuckets), p.fullUntil(lines, other, now, &ruler))
 	}
 }
 
