@@ -9,11 +9,16 @@ import (
 
 // Networks are asked before the clock is read where they are far away in memory, and after it where they are near: that they are limited is the same.
 func TestNetworksNearAndFar(t *testing.T) {
-	for _, far := range []bool{false, true} {
+	for _, test := range []struct {
+		far   bool
+		shift int // 0: in one /56, 8: each in another of a /48
+		most  int
+	}{{false, 0, 20}, {true, 0, 20}, {false, 8, 80}, {true, 8, 80}} {
+		far := test.far
 		tracker := newTracker(Config{}.withDefaults(), 4)
 		in := 0
 		for n := range 100 {
-			s := source(0x2a00<<48 | n)
+			s := source(0x2a00<<48 | n<<test.shift)
 			sh := tracker.shardOf(s)
 			require.False(t, sh.far)
 			sh.far = far
@@ -22,7 +27,7 @@ func TestNetworksNearAndFar(t *testing.T) {
 			}
 			sh.far = false
 		}
-		require.Equal(t, 20, in)
+		require.Equal(t, test.most, in)
 		var l login
 		tracker.shared.name(&l, 0x2a00<<48)
 		sh := tracker.shardOf(l.source)
@@ -92,6 +97,8 @@ func TestNetworksThatShareATally(t *testing.T) {
 		require.Equal(t, ruler.start(100+tallyBuckets), p.fullUntil(lines, other, now, &ruler))
 		p.sub(lines, at, 103)
 		p.sub(lines, at, 103)
+		_, c := p.tally(lines, shared(at))
+		require.Equal(t, 3, c.count(), "a refund is of both")
 		require.Zero(t, p.fullUntil(lines, at, now, &ruler))
 		require.Equal(t, ruler.start(100+tallyBuckets), p.fullUntil(lines, other, now, &ruler))
 	}
