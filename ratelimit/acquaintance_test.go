@@ -72,3 +72,22 @@ func TestAcquaintancesGuessingAtOnce(t *testing.T) {
 		require.Error(t, err)
 	})
 }
+
+// While strangers slow the account, whoever has logged in to it before makes attempts as before, and has his own budget besides.
+func TestAcquaintancesAreNotSlowed(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		owner := ratelimit.Login{Addr: alice, Account: "alice"}
+		a, err := tracker.BeginLogin(owner)
+		require.NoError(t, err)
+		a.Succeed()
+		for i := range uint32(100) {
+			_ = login(tracker, ratelimit.Login{Addr: addr4(i + 1<<30), Account: "alice"})
+		}
+		require.NotZero(t, tracker.Stats().DeniedAccount)
+		for n := range 10 {
+			require.NoError(t, login(tracker, owner), "%d", n)
+			require.EqualValues(t, max(0, n-4), tracker.Stats().Known, "what the address has comes first")
+		}
+		require.Error(t, login(tracker, owner))
+	})
+}

@@ -200,6 +200,18 @@ func TestAttack20StalePassword(t *testing.T) {
 		}
 		require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError))
 	})
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		var both [2]ratelimit.Attempt
+		for n := range both {
+			a, err := tracker.BeginLogin(ratelimit.Login{Addr: alice, Account: "alice", Secret: "guess"})
+			require.NoError(t, err)
+			both[n] = a
+		}
+		both[0].Fail()
+		both[1].Cancel()
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 1, r.Failures, "it repeats none that nobody has decided")
+	})
 }
 
 // An account has one budget whatever is known of the client; none is not an account, and one that does not exist counts.

@@ -53,6 +53,20 @@ func TestEntriesKeepTheTimesOfCharges(t *testing.T) {
 	}
 }
 
+// Charges that come out of order, from a journal whose clock was set back, are all kept, and none is taken to be earlier than it was.
+func TestAChargeIsNoEarlierThanTheOneBefore(t *testing.T) {
+	for _, failures := range []int{4, nearCharges, 9} {
+		tracker := newTracker(Config{Failures: failures, MaxAddresses: 4}.withDefaults(), 1)
+		sh := &tracker.shards[0]
+		i, _ := sh.insert(sh.hash(source4(1)), source4(1), 1)
+		for _, at := range []int64{5000, 7000, 6000, 8000} {
+			sh.push(i, &login{}, at)
+		}
+		var near [nearCharges]int64
+		require.Equal(t, []int64{8000, 7000, 7000, 5000}, sh.stampsOf(i, &near)[:4])
+	}
+}
+
 // No slot is taken for that of a source that it does not have.
 func TestAnEntryHoldsItsSource(t *testing.T) {
 	tracker := newTracker(Config{MaxAddresses: 4}.withDefaults(), 1)
@@ -74,7 +88,7 @@ func TestAMarkKnowsAccountAndSecret(t *testing.T) {
 	require.EqualValues(t, 1<<secretBits-1, m.secret())
 	tracker, err := NewTracker(Config{})
 	require.NoError(t, err)
-	for n := range 1000 {
+	for n := range 20 << secretBits { // one in 4,096 would have none
 		l := tracker.shared.login(Login{Account: "alice", Secret: fmt.Sprint(n)}, 1)
 		require.NotZero(t, l.secret)
 		require.EqualValues(t, l.secret, l.mark().secret(), "no bit of it is lost")

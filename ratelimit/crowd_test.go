@@ -115,7 +115,7 @@ func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 					}
 				})
 			}
-			println(name, denied)
+
 			require.Less(t, denied, 20, "of 2,000")
 		})
 	}

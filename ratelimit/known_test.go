@@ -166,6 +166,35 @@ func TestAcquaintancesByAddressAndThenByDevice(t *testing.T) {
 	require.Zero(t, a.total())
 }
 
+// Which set a pair falls into, and what it is told by there, are other bits of its hash; and none is zero, which is nobody.
+func TestAcquaintancesAreToldByAllBits(t *testing.T) {
+	k := newKnown(Config{}.withDefaults())
+	require.NotSame(t, k.set(7), k.set(1<<63|7))
+	require.Same(t, k.set(7), k.set(8))
+	k.set(7).add(7)
+	require.NotNil(t, k.set(7).get(7))
+	require.Nil(t, k.set(8).get(8))
+	require.Nil(t, k.set(1<<63|7).get(1<<63|7))
+	for _, hash := range []uint64{0, 1 << 32, 1<<63 | 1<<32} {
+		require.Equal(t, hash|1, atLeastOne(hash))
+	}
+	require.Equal(t, uint64(1<<63|2), atLeastOne(1<<63|2))
+}
+
+// A budget is for a lock-out, or for a window if that is longer: three of its buckets are no shorter, and buckets are no shorter than a second.
+func TestTheBudgetOfAcquaintancesIsForALockout(t *testing.T) {
+	for _, config := range []Config{
+		{}, {Lockout: time.Hour + 1}, {Lockout: time.Hour + 2}, {Lockout: time.Minute, Window: time.Hour + 1}, {Lockout: time.Nanosecond, Window: time.Nanosecond},
+	} {
+		config = config.withDefaults()
+		span := max(config.Lockout, config.Window)
+		width := time.Duration(newKnown(config).ruler.width)
+		require.GreaterOrEqual(t, width*(knownBuckets-1), span)
+		require.Less(t, width, max(span/(knownBuckets-1)+2, time.Second+1))
+		require.GreaterOrEqual(t, width, time.Second, "so their numbers suffice")
+	}
+}
+
 // As many are known as there are sources, and no more than 65,536; each takes 17 bytes.
 func TestAcquaintancesAreSmall(t *testing.T) {
 	require.EqualValues(t, 4*17, unsafe.Sizeof(acquaintances{}))
@@ -181,12 +210,13 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, uint64(a.pace)))
 		l := &login{account: 1 << 40}
 		now := int64(1e18) + r.Int64N(1e12)
-		charge := func() int64 {
-			a.charge(l, now)
-			return now
+		require.GreaterOrEqual(t, a.buckets.width*(tallyBuckets-1), int64(config.withDefaults().Window))
+		for n := range a.tier.limit {
+			require.Equal(t, n+1 == a.tier.limit, a.charge(l, now), "it becomes slow once")
 		}
-		for range a.tier.limit {
-			charge()
+		charge := func() int64 {
+			require.Equal(t, a.count(l, now) == a.tier.limit-1, a.charge(l, now))
+			return now
 		}
 		slow := 0
 		for range 300 {
@@ -203,6 +233,14 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 			if a.count(l, now) >= a.tier.limit {
 				require.Equal(t, v, a.judge(l, now))
 				slow++
+				if r.IntN(4) == 0 { // somebody who is known logs in: nobody may make an attempt sooner for that
+					a.charge(l, now)
+					a.refund(l, now)
+					w := a.judge(l, now)
+					require.GreaterOrEqual(t, w.until, v.until)
+					require.LessOrEqual(t, w.until, now+a.pace+a.buckets.width)
+					v = w
+				}
 			}
 			now = v.until
 			require.Equal(t, allowed, a.judge(l, now).kind)
@@ -217,6 +255,29 @@ func TestSlowAccountsKeepTheirPace(t *testing.T) {
 			}
 		}
 		require.Greater(t, slow, 100)
+	}
+}
+
+// By default an account is slow for less than a part of 140 longer.
+func TestTheTicksOfAccountsAreFine(t *testing.T) {
+	a := newAccounts(Config{}.withDefaults())
+	require.Less(t, 140*a.ticks.width, a.pace)
+}
+
+// Who shares one of his two tallies waits for himself alone.
+func TestAccountsThatShareATally(t *testing.T) {
+	for _, shared := range []func(spots) uint32{func(s spots) uint32 { return s.a }, func(s spots) uint32 { return s.b }} {
+		a := newAccounts(Config{AccountFailures: 1}.withDefaults())
+		l := &login{account: 1 << 40}
+		hash, _ := sharing(&a.tier, l.account, shared)
+		other := &login{account: hash}
+		now := int64(1e18)
+		a.charge(l, now)
+		until := a.judge(l, now).until
+		require.Greater(t, until, now)
+		a.charge(other, now+a.pace/2)
+		require.Equal(t, until, a.judge(l, now+a.pace/2).until)
+		require.Greater(t, a.judge(other, now+a.pace/2).until, until)
 	}
 }
 

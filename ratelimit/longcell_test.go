@@ -49,6 +49,9 @@ func TestLongCellsRaiseAndLower(t *testing.T) {
 	a.raiseLong(0, fill(10, 11, 11))
 	a.raiseLong(0, fill(9, 11, 13))
 	require.Equal(t, uint32(1<<24|2<<16|1), a.words[0], "9 is too old by then")
+	b.raiseLong(2, fill(11))
+	b.raiseLong(2, fill(11, 11))
+	require.EqualValues(t, 2, b.longCount(2, 11), "no bit is left of a smaller count")
 	b.raiseLong(14, fill(11, 13, 14))
 	least := leastLong(&a, 0, &b, 14, 100)
 	require.EqualValues(t, []uint8{1, 0, 1, 0}, []uint8{

@@ -191,6 +191,25 @@ func TestEventsTellWhatHappened(t *testing.T) {
 	})
 }
 
+// A network that is full is told of once, with how long it denies its sources, or would.
+func TestFullNetworksAreTold(t *testing.T) {
+	for _, observe := range []bool{false, true} {
+		under(t, ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{IPv4: true, Bits: 24, Failures: 50, Observe: observe}}}, func(t *testing.T, tracker *ratelimit.Tracker) {
+			for i := range uint32(50) {
+				require.NoError(t, tracker.Fail(addr4(i+1<<30)))
+				time.Sleep(10 * time.Second)
+			}
+			e := event(t, tracker)
+			require.Equal(t, ratelimit.PrefixFull, e.Kind)
+			require.Equal(t, observe, e.Observed)
+			require.Equal(t, "64.0.0.0/24", e.Source.String())
+			require.InDelta(t, 15*time.Minute-490*time.Second, e.Wait, float64(15*time.Minute/11+time.Second), "when the first leaves the window")
+			require.Equal(t, !observe, tracker.Fail(addr4(60+1<<30)) != nil)
+			require.Empty(t, tracker.Events())
+		})
+	}
+}
+
 func TestSaturationTellsHowManyStrangersAreDenied(t *testing.T) {
 	tracker := newTracker(t, ratelimit.Config{MaxAddresses: 64})
 	require.Zero(t, tracker.Stats().Saturation)

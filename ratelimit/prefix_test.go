@@ -11,11 +11,16 @@ import (
 
 // Networks are asked before the clock is read where they are far away in memory, and after it where they are near: that they are limited is the same.
 func TestNetworksNearAndFar(t *testing.T) {
-	for _, far := range []bool{false, true} {
+	for _, test := range []struct {
+		far   bool
+		shift int // 0: in one /56, 8: each in another of a /48
+		most  int
+	}{{false, 0, 20}, {true, 0, 20}, {false, 8, 80}, {true, 8, 80}} {
+		far := test.far
 		tracker := newTracker(Config{}.withDefaults(), 4)
 		in := 0
-		for n := range source(100) {
-			s := source(0x2a00<<48 | n)
+		for n := range 100 {
+			s := source(0x2a00<<48 | n<<test.shift)
 			sh := tracker.shardOf(s)
 			require.False(t, sh.far)
 			sh.far = far
@@ -24,7 +29,7 @@ func TestNetworksNearAndFar(t *testing.T) {
 			}
 			sh.far = false
 		}
-		require.Equal(t, 20, in)
+		require.Equal(t, test.most, in)
 		var l login
 		tracker.shared.name(&l, 0x2a00<<48)
 		sh := tracker.shardOf(l.source)
@@ -166,6 +171,81 @@ func TestNetworksThatWereNotSeenAreNotDenied(t *testing.T) {
 			p.advance(&l, base+2*tallyBuckets)
 			require.False(t, l.saw(one.seen), "two periods later it is forgotten")
 		}
+	}
+}
+
+// sharing returns the hash and the spots of another network that shares one tally with one, and not both.
+func sharing(p *tier, hash uint64, shared func(spots) uint32) (uint64, spots) {
+	at := p.spots(hash)
+	for n := uint64(2); ; n++ {
+		hash := n * 0x9e3779b97f4a7c15
+		other := p.spots(hash)
+		both := (other.a == at.a || other.a == at.b) && (other.b == at.a || other.b == at.b)
+		if other.line == at.line && shared(other) == shared(at) && !both {
+			return hash, other
+		}
+	}
+}
+
+// Who shares one of its two tallies with another is full by its own charges, and for as long as these count.
+func TestNetworksThatShareATally(t *testing.T) {
+	for _, limit := range []int{2, 21, 53} { // of one word, of two and of three
+		for _, shared := range []func(spots) uint32{func(s spots) uint32 { return s.a }, func(s spots) uint32 { return s.b }} {
+			p := newTier(PrefixLimit{Bits: 56, Failures: limit}, 1000, 1)
+			at := p.spots(1 << 40)
+			_, other := sharing(&p, 1<<40, shared)
+			var l line
+			for n := range limit {
+				require.Equal(t, n+1, p.add(&l, other, 100))
+			}
+			for n := range limit {
+				if has := p.add(&l, at, 103); n == limit-1 {
+					require.Equal(t, limit, has, "it is full by its own, in the one that it has for itself")
+				} else {
+					require.Less(t, has, limit)
+				}
+			}
+			require.EqualValues(t, 103+tallyBuckets, p.freeAt(&l, at))
+			require.EqualValues(t, 100+tallyBuckets, p.freeAt(&l, other))
+			require.Equal(t, limit, p.count(&l, at, 103))
+			p.sub(&l, at, 103)
+			p.sub(&l, at, 103)
+			require.Equal(t, limit-2, p.count(&l, at, 103), "a refund is of both")
+			require.Equal(t, limit, p.count(&l, other, 103))
+			require.Equal(t, limit-2, p.count(&l, at, 100+tallyBuckets))
+			require.Zero(t, p.count(&l, other, 100+tallyBuckets))
+		}
+	}
+}
+
+// Of a narrower network there are no more charges than are counted of a wider one, unless that is full.
+func TestWiderNetworksBoundNarrowerOnes(t *testing.T) {
+	wide, narrow := &tier{limit: 80}, &tier{limit: 20}
+	for _, test := range []struct {
+		wide, narrow int
+		admitted     bool
+	}{{0, 20, true}, {19, 99, true}, {20, 20, false}, {79, 20, false}, {79, 19, true}} {
+		b := unbounded
+		require.True(t, b.admits(wide, test.wide))
+		require.Equal(t, test.admitted, b.admits(narrow, test.narrow), "%+v", test)
+	}
+	b := unbounded
+	require.False(t, b.admits(wide, 80))
+	b = unbounded
+	require.True(t, b.admits(&tier{limit: 10, observe: true}, 10), "nobody is denied what is only observed")
+	require.False(t, b.admits(narrow, 20), "and beyond a limit it is not known how many there were")
+}
+
+// The more addresses there are, and the fewer charges fill a tally, the more of them a table has: eight at the least.
+func TestTalliesOfATier(t *testing.T) {
+	for _, test := range []struct {
+		PrefixLimit
+		addresses, want int
+	}{
+		{PrefixLimit{Failures: 10}, 1000, 4000}, {PrefixLimit{Failures: 20}, 1000, 2000}, {PrefixLimit{Failures: 80}, 1000, 500},
+		{PrefixLimit{Failures: 50, Observe: true}, 1000, 533}, {PrefixLimit{Failures: 1}, 1000, 40_000}, {PrefixLimit{Failures: 255}, 1, 8}, {PrefixLimit{Failures: 10}, mostAddresses, mostCells},
+	} {
+		require.Equal(t, test.want, tierTallies(test.PrefixLimit, test.addresses, mostCells), "%+v", test)
 	}
 }
 

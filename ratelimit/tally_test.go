@@ -73,6 +73,7 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 			require.Equal(t, c.count(), c.countAfter(0))
 			free := c.freeAfter(limit)
 			require.Less(t, c.countAfter(free), limit)
+			require.Equal(t, c.count() >= limit, free > 0)
 			if c.count() >= limit {
 				full++
 				require.GreaterOrEqual(t, c.countAfter(free-1), limit)
@@ -134,6 +135,30 @@ func TestTalliesErrByAnEleventh(t *testing.T) {
 			require.Equal(t, 1, c.countAfter(ruler.at(made+int64(span)-1)-base))
 			require.Zero(t, c.countAfter(ruler.at(made+width*tallyBuckets)-base))
 		}
+	}
+}
+
+// A charge that is not there, for it was given back before, takes no other with it, and no time.
+func TestNoChargeIsTakenThatIsNotThere(t *testing.T) {
+	for _, words := range []int{1, 3} {
+		c := make(tally, words)
+		for _, passed := range []uint32{4, 3, 0, 2} {
+			c.add()
+			c.age(passed)
+		}
+		was := slices.Clone(c)
+		for ago := range uint32(2 * tallyBuckets) {
+			if ago != 2 && ago != 5 && ago != 9 {
+				c.sub(ago)
+				require.Equal(t, was, c, "%d", ago)
+			}
+		}
+		for _, ago := range []uint32{2, 5, 9, 2} {
+			n := c.count()
+			c.sub(ago)
+			require.Equal(t, n-1, c.count(), "%d", ago)
+		}
+		require.Zero(t, c.count())
 	}
 }
 

@@ -46,13 +46,13 @@
 // # Memory
 //
 // All of it is taken when the tracker is made, except the errors of attempts that are refused, 16 bytes each, which are made when they are first returned and
-// then kept: up to one for each address and 16,384, and some hundreds that strangers share. [Tracker.Bytes] says how much it is, with those: 299 kB for 1,000 addresses, 2.7 MB for
-// 10,000, and 135 MB for a million. Of the 299 kB
+// then kept: up to one for each address and 16,384, and some hundreds that strangers share. [Tracker.Bytes] says how much it is, with those: 313 kB for 1,000 addresses, 2.9 MB for
+// 10,000, and 137 MB for a million. Of the 313 kB
 //
 //   - 74 are entries, each of 64 bytes without a pointer, and the lists by suspicion; 16 are their long windows;
 //   - 59 are the sketches, one for each family, which keep 99 of 100 strangers from being denied by a flood of the other thousands;
-//   - 41 are accounts and who has logged in to them, and 20 marks of which charge was against which account;
-//   - 20 are networks;
+//   - 51 are accounts and who has logged in to them, and 20 marks of which charge was against which account;
+//   - 25 are networks;
 //   - 32 are errors: 24 of addresses, 8 of strangers;
 //   - 25 are tables and their indexes;
 //   - 7 are events that wait.
