@@ -26,6 +26,7 @@ func (t *table) chain(hash uint64, i uint32) {
 	first := t.index.at(hash)
 	t.pool.entries[i].chained = *first
 	*first = i + 1
+	t.has++
 }
 
 // unchain takes entry i out.
@@ -35,6 +36,7 @@ func (t *table) unchain(hash uint64, i uint32) {
 		at = &t.pool.entries[*at-1].chained
 	}
 	*at = t.pool.entries[i].chained
+	t.has--
 }
 
 // each calls f with the entries in the cells from one number to another. It may take out the entry it is called with, but no

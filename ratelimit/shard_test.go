@@ -94,3 +94,27 @@ func TestNetworksAreOfOneTable(t *testing.T) {
 	require.Len(t, used, 32)
 	require.Equal(t, 1, shardsFor(Config{Prefixes: []PrefixLimit{{IPv4: true, Bits: 8, Failures: 9}}}.withDefaults()))
 }
+
+// Where all sources are in one network, and so in one table with more of them than its index has cells, no more are looked at with that locked than elsewhere.
+func TestChunksAreOfSoManyEntries(t *testing.T) {
+	tracker := newTracker(Config{MaxAddresses: 20_000, Prefixes: []PrefixLimit{{Bits: 32, Failures: 255, Observe: true}}}.withDefaults(), 64)
+	for n := range source(20_000) {
+		require.NoError(t, tracker.Fail((0x2a000000<<32 | n<<8).prefix().Addr()))
+	}
+	all, most := 0, 0
+	tracker.inChunks(func(sh *shard, from, to int) {
+		has := 0
+		sh.each(from, to, func(uint32) { has++ })
+		all += has
+		most = max(most, has)
+	})
+	require.Equal(t, tracker.Len(), all)
+	require.Equal(t, 20_000, all)
+	require.Less(t, most, 2*sweepChunk)
+	tracker.Sweep()
+	for i := range tracker.shards {
+		has := uint32(0)
+		tracker.shards[i].each(0, 1<<30, func(uint32) { has++ })
+		require.Equal(t, has, tracker.shards[i].has)
+	}
+}

@@ -30,10 +30,11 @@ type table struct {
 
 	counts counts
 	levels [families][]list // by suspicion; in each the one placed last is first
-	marked bool             // there are marks that are not zero
 	most   int              // up to this level of suspicion, one of the table's own goes for a newcomer, without a look at other tables
-	far    bool             // the networks of all tables are more than nearBytes
 	share  uint32           // of failures that are enough to tell the alarm of
+	has    uint32           // entries in the index
+	marked bool             // there are marks that are not zero
+	far    bool             // the networks of all tables are more than nearBytes
 
 	restored int64      // charges up to then may be of a journal, and were not charged to networks
 	sequence uint64     // of the last transition
