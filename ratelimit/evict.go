@@ -34,9 +34,10 @@ func (t *table) forget(i uint32, now int64) {
 	if e.pardoned {
 		e.lockedUntil = 0
 	}
-	t.longNow(i, now)
-	var near [nearCharges]int64
-	t.sketches[e.source.family()].fold(t.hash(e.source), t.stampsOf(i, &near), e.lockedUntil, t.forgivenAt(e), t.longOf(i))
+	if t.longNow(i, now) > 0 || e.newest != 0 || t.forgivenAt(e) != 0 { // of most who succeed there is nothing to be remembered
+		var near [nearCharges]int64
+		t.sketches[e.source.family()].fold(t.hash(e.source), t.stampsOf(i, &near), e.lockedUntil, t.forgivenAt(e), t.longOf(i))
+	}
 	t.remove(i)
 }
 
