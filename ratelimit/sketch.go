@@ -31,7 +31,7 @@ import "sync"
 // denied until the next. So each time a source gets itself evicted may give it that
 // many failures more in the long window, and none in the short.
 //
-// Charges are kept by their ticks, rounded up: see lefts. Who recalls one that is later than now takes now, which is no earlier than any
+// Charges are kept by their ticks, rounded up: see leftBits. Who recalls one that is later than now takes now, which is no earlier than any
 // charge was; and one that is so old that it counts no more is left out. So nothing above changes, and a source that was evicted is
 // denied for up to a tick more.
 //
@@ -43,8 +43,8 @@ type sketch struct {
 	ticks  ruler
 
 	mu      sync.Mutex // guards what follows; it may be taken by who holds the lock of a table, and no other is taken then
-	recent  rows       // the charges in the window: a cell is of lefts
-	long    rows       // those in the long window: a cell is a longCell; nil: there is no such limit
+	recent  rows       // the charges in the window: a cell is of lefts: see leftBits
+	long    rows       // those in the long window: a cell is of counts: see longBuckets; nil: there is no such limit
 	ends    deadlines  // of lock-outs
 	pardons deadlines  // when strikes are forgiven
 }
@@ -54,8 +54,8 @@ const sketchRows = 2
 // mostCells bounds what the sketches of large trackers take. It is of a row; those of networks are of all tables together.
 const mostCells = 1 << 17
 
-// newSketch returns a sketch with six cells in a row for the charges of five addresses in the table. A flood of five strangers for each
-// address, from few networks and at once in every window, then denies one newcomer in four hundred.
+// newSketch returns a sketch with eight cells in a row for the charges of five addresses in the table. A flood of five strangers for each
+// address, from few networks and at once in every window, then denies one newcomer in two hundred.
 func newSketch(c Config) *sketch {
 	cells := func(forEach, addresses int) int { return min(max(c.MaxAddresses*forEach/addresses, 64), mostCells) }
 	s := &sketch{
