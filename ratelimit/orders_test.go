@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,7 +101,8 @@ func hasPointers(of reflect.Type) bool {
 	}
 }
 
-// A table of a million is swept with no lock held for longer than a tenth of a millisecond.
+// A table of a million is swept with no lock held for longer than a tenth of a millisecond. As a hold that is long in one sweep and short in another was
+// that of whoever had the processor meanwhile, the longest of the shortest holds for the same entries counts: give it some sweeps, with -benchtime 5x.
 func BenchmarkSweep(b *testing.B) {
 	tracker, err := NewTracker(Config{MaxAddresses: mostAddresses, Window: time.Hour, Prefixes: []PrefixLimit{}})
 	require.NoError(b, err)
@@ -108,13 +110,19 @@ func BenchmarkSweep(b *testing.B) {
 		sh := tracker.shardOf(source4(uint32(n)))
 		sh.insert(sh.hash(source4(uint32(n))), source4(uint32(n)), 1)
 	}
-	var holds, total time.Duration
-	longest := time.Duration(0)
+	var holds, total, longest time.Duration
+	var shortest []time.Duration // for each chunk
 	for b.Loop() {
+		chunk := 0
 		tracker.inChunks(func(sh *shard, from, to int) {
 			began := time.Now()
 			sh.sweep(from, to, tracker.now())
 			took := time.Since(began)
+			if chunk == len(shortest) {
+				shortest = append(shortest, took)
+			}
+			shortest[chunk] = min(shortest[chunk], took)
+			chunk++
 			longest = max(longest, took)
 			total += took
 			holds++
@@ -129,5 +137,6 @@ func BenchmarkSweep(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(total/holds), "ns/hold")
-	b.ReportMetric(float64(longest), "ns-longest")
+	b.ReportMetric(float64(slices.Max(shortest)), "ns-longest")
+	b.ReportMetric(float64(longest), "ns-longest-once")
 }
