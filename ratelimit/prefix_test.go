@@ -151,6 +151,9 @@ func TestNetworksThatWereNotSeenAreNotDenied(t *testing.T) {
 			for n := range limit {
 				require.Equal(t, n+1, p.add(&l, one, base))
 			}
+			p.sub(&l, one, base)
+			require.Equal(t, limit-1, p.count(&l, one, base), "one is given back, where a line has one tally as well")
+			p.add(&l, one, base)
 			alike := one.seen&other.seen == other.seen
 			for now := base; now < base+tallyBuckets+2; now++ {
 				if now > base && r.IntN(2) == 0 { // a neighbour moves the line on
@@ -234,6 +237,21 @@ func TestWiderNetworksBoundNarrowerOnes(t *testing.T) {
 	b = unbounded
 	require.True(t, b.admits(&tier{limit: 10, observe: true}, 10), "nobody is denied what is only observed")
 	require.False(t, b.admits(narrow, 20), "and beyond a limit it is not known how many there were")
+}
+
+// Nobody is told that a network is full whose tallies are full of others', as long as a wider one is not.
+func TestOthersMakeNoNetworkFull(t *testing.T) {
+	tracker := newTracker(Config{}.withDefaults(), 1)
+	s := source(0x2a00 << 48)
+	tiers, bucket := tracker.shared.rule.tiers[ipv6], tracker.shared.rule.buckets.at(tracker.now())
+	narrow := &tiers[1]
+	at := narrow.spots(narrow.hash(s))
+	for range narrow.limit - 1 {
+		narrow.add(&tracker.shards[0].networks[at.line], at, bucket) // of others, for all that the /48 knows
+	}
+	require.NoError(t, tracker.Fail(s.prefix().Addr()))
+	require.Empty(t, tracker.Events())
+	require.NoError(t, tracker.Check(s.prefix().Addr()))
 }
 
 // The more addresses there are, and the fewer charges fill a tally, the more of them a table has: eight at the least.
