@@ -20,7 +20,7 @@ func TestNetworksNearAndFar(t *testing.T) {
 		tracker := newTracker(Config{}.withDefaults(), 4)
 		in := 0
 		for n := range 100 {
-			s := source(0x2a00<<48 | n<<test.shift)
+			s := source(0x2a00)<<48 | source(n)<<test.shift
 			sh := tracker.shardOf(s)
 			require.False(t, sh.far)
 			sh.far = far

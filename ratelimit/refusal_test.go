@@ -271,7 +271,7 @@ func TestSlowedAccountsAreRefusedWithoutAllocation(t *testing.T) {
 			slow = append(slow, fmt.Sprint("account ", n))
 			for i := range 10 {
 				a, err := tracker.BeginLogin(Login{Addr: address(1<<24 + 10*n + i), Account: slow[n]})
-				require.NoError(t, err)
+				require.True(t, err == nil || because(TooManyForAccount)(err), "by chance it shares both tallies with another")
 				a.Fail()
 			}
 			time.Sleep(250 * time.Millisecond)

@@ -108,7 +108,7 @@ func (r *rule) span(strikes int) int64 {
 // strikes returns the lock-outs of a source that are not forgiven.
 func (t *table) strikes(e *entry, now int64) int {
 	forgiven := max(0, now-e.lockedUntil) / t.rule.maxLockout
-	return max(0, int(e.strikes)-int(forgiven))
+	return int(max(0, int64(e.strikes)-forgiven))
 }
 
 // pardon forgets the failures of a source.
