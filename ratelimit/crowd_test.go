@@ -74,18 +74,15 @@ func TestTheAlarmIsAnEighthLateAtTheMost(t *testing.T) {
 // A crowd that fills networks and accounts, as many as it can, denies less than one newcomer in a hundred who is in none of them.
 func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 	for name, in := range map[string]struct{ bits, networks, accounts int }{
-		"20 /48":             {48, 20, 5000},
 		"63 /48":             {48, 63, 5000}, // each is full
 		"125 /48":            {48, 125, 5000},
 		"250 /48":            {48, 250, 5000},
 		"250 /56":            {56, 250, 5000}, // each is full
-		"600 /56":            {56, 600, 5000},
-		"everywhere, 500 of": {64, 5000, 500}, // each is slow
 		"everywhere, 700 of": {64, 5000, 700},
 	} {
 		t.Run(name, func(t *testing.T) {
 			denied, who := 0, uint64(0)
-			for tracked := range 20 {
+			for tracked := range 12 {
 				under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 					r := rand.New(rand.NewPCG(uint64(tracked), uint64(in.networks)))
 					random := func() uint64 { return 0x2000<<48 | r.Uint64()>>3 }
@@ -107,7 +104,7 @@ func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 							_ = login(networks[i%in.networks]&^mask|r.Uint64()&mask, i%in.accounts)
 						}
 					}
-					for range 100 {
+					for range 150 {
 						who++
 						if login(random(), 10_000+int(who)) != nil {
 							denied++
@@ -116,7 +113,7 @@ func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 				})
 			}
 
-			require.Less(t, denied, 20, "of 2,000")
+			require.Less(t, denied, 18, "of 1,800")
 		})
 	}
 }

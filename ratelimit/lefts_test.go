@@ -26,7 +26,7 @@ func TestLeftsAreTheLatestChargesInTheWindow(t *testing.T) {
 				kept[c] = make([]int64, charges)
 			}
 			now := max(3*window, 1e12)
-			for range 2000 {
+			for range 700 {
 				now += r.Int64N(1+ticks.width/2) + r.Int64N(10)/9*r.Int64N(1+ticks.width*20)
 				c := r.IntN(cells)
 				stamps := make([]int64, charges)

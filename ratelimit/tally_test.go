@@ -40,7 +40,7 @@ func (s *stick) newest() (bucket uint32) {
 // in the span, it counts exactly those that were not given back. It never counts more than were made, nor fewer than one of the three has, or no less than the limit.
 func TestTalliesCountWhatThereIs(t *testing.T) {
 	exact, strict, full := 0, 0, 0
-	for limit := 1; limit <= mostInBucket; limit += 1 + limit/16 {
+	for limit := 1; limit <= mostInBucket; limit += 1 + limit/6 {
 		r := rand.New(rand.NewPCG(uint64(limit), 1))
 		g := newTier(PrefixLimit{Bits: 48, Failures: limit}, 1, 1)
 		room := int(g.width)*wordBits - tallyBuckets
