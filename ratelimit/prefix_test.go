@@ -108,7 +108,7 @@ func TestNetworksGetTheirChargesBack(t *testing.T) {
 			for i := range tracker.shared.rule.tiers[ipv6] {
 				p := &tracker.shared.rule.tiers[ipv6][i]
 				at := p.spots(p.hash(s))
-				a, b, _ := p.tallies(&tracker.shards[0].networks[at.line], at)
+				a, b := p.tallies(&tracker.shards[0].networks[at.line], at)
 				n += a.count() + b.count()
 			}
 			return n

@@ -55,7 +55,7 @@ const sketchRows = 2
 const mostCells = 1 << 17
 
 // newSketch returns a sketch with eight cells in a row for the charges of five addresses in the table. A flood of five strangers for each
-// address, from few networks and at once in every window, then denies one newcomer in two hundred.
+// address, from few networks and at once in every window, then denies less than one newcomer in a hundred.
 func newSketch(c Config) *sketch {
 	cells := func(forEach, addresses int) int { return min(max(c.MaxAddresses*forEach/addresses, 64), mostCells) }
 	s := &sketch{

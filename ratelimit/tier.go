@@ -91,10 +91,8 @@ func part(hash uint64, bits int, of uint32) uint32 {
 // tally returns one of a line.
 func (t *tier) tally(l *line, number uint32) tally { return l.words[number*t.width:][:t.width] }
 
-// tallies returns those of a network; which are one where a line has room for no more.
-func (t *tier) tallies(l *line, at spots) (a, b tally, two bool) {
-	return t.tally(l, at.a), t.tally(l, at.b), at.a != at.b
-}
+// tallies returns those of a network, which are one where a line has room for no more.
+func (t *tier) tallies(l *line, at spots) (a, b tally) { return t.tally(l, at.a), t.tally(l, at.b) }
 
 // saw reports whether a network may have been charged in this period or in the one before.
 func (l *line) saw(seen uint32) bool { return (l.words[seenNow]|l.words[seenThen])&seen == seen }
@@ -104,7 +102,7 @@ func (t *tier) most(l *line, at spots) int {
 	if !l.saw(at.seen) {
 		return 0
 	}
-	a, b, _ := t.tallies(l, at)
+	a, b := t.tallies(l, at)
 	return min(a.count(), b.count())
 }
 
@@ -113,14 +111,14 @@ func (t *tier) count(l *line, at spots, bucket uint32) int {
 	if !l.saw(at.seen) {
 		return 0
 	}
-	a, b, _ := t.tallies(l, at)
+	a, b := t.tallies(l, at)
 	ended := l.after(bucket)
 	return min(a.countAfter(ended), b.countAfter(ended))
 }
 
 // freeAt returns the number of the bucket from which on a network may be charged that may not be now.
 func (t *tier) freeAt(l *line, at spots) uint32 {
-	a, b, _ := t.tallies(l, at)
+	a, b := t.tallies(l, at)
 	return l.base + min(a.freeAfter(t.limit), b.freeAfter(t.limit))
 }
 
@@ -134,9 +132,9 @@ func (t *tier) add(l *line, at spots, bucket uint32) int {
 	case 2:
 		return min(add2((*[2]uint32)(l.words[2*at.a:])), add2((*[2]uint32)(l.words[2*at.b:])))
 	}
-	a, b, two := t.tallies(l, at)
+	a, b := t.tallies(l, at)
 	a.add()
-	if two {
+	if at.a != at.b {
 		b.add()
 	}
 	if n := a.count(); n < t.limit {
@@ -159,9 +157,9 @@ func add2(c *[2]uint32) int {
 
 // sub gives a charge back that was made in a bucket.
 func (t *tier) sub(l *line, at spots, bucket uint32) {
-	a, b, two := t.tallies(l, at)
+	a, b := t.tallies(l, at)
 	a.sub(l.base - bucket)
-	if two {
+	if at.a != at.b {
 		b.sub(l.base - bucket)
 	}
 }
