@@ -49,7 +49,7 @@ type Config struct {
 
 	// AlarmFailures is how many failures there are in a Window, of all sources, for an
 	// event of the kind [Alarm]. Zero means MaxAddresses, and a negative number never. These windows
-	// follow each other, and do not slide. The alarm may come late, by an eighth of the number and by no more: the tables
+	// follow each other, do not slide, and are a second long at least. The alarm may come late, by an eighth of the number and by no more: the tables
 	// tell it of several failures at a time, for else all attempts would wait for its word.
 	AlarmFailures int
 

@@ -71,6 +71,21 @@ func TestTheAlarmIsAnEighthLateAtTheMost(t *testing.T) {
 	}
 }
 
+// The windows of the alarm are a second long, where those of sources are shorter: their numbers never begin again.
+func TestTheAlarmCountsForASecond(t *testing.T) {
+	under(t, ratelimit.Config{Window: time.Microsecond, AlarmFailures: 5}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for range 3 {
+			for n := range 5 {
+				require.Len(t, tracker.Events(), 0, n)
+				require.NoError(t, tracker.Fail(addr4(uint32(n))))
+				time.Sleep(100 * time.Millisecond)
+			}
+			require.Equal(t, ratelimit.Alarm, event(t, tracker).Kind)
+			time.Sleep(50*time.Minute - 500*time.Millisecond)
+		}
+	})
+}
+
 // A crowd that fills networks and accounts, as many as it can, denies hardly one newcomer in a hundred who is in none of them.
 func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 	for name, in := range map[string]struct{ bits, networks, accounts int }{

@@ -110,11 +110,14 @@ func (t *Tracker) Explain(addr netip.Addr) (Explanation, error) {
 		}
 		x.Charges = append(x.Charges, Charge{t.shared.clock.at(stamp), kind})
 	}
+	wider := unbounded
 	for n := range tb.rule.tiers[s.family()] {
 		p := &tb.rule.tiers[s.family()][n]
 		at := p.spots(p.hash(s))
+		most := p.count(&tb.networks[at.line], at, tb.rule.buckets.at(now))
+		wider.admits(p, most)
 		x.Networks = append(x.Networks, Network{
-			Prefix: s.network(p.bits), Charges: p.count(&tb.networks[at.line], at, tb.rule.buckets.at(now)),
+			Prefix: s.network(p.bits), Charges: min(most, int(wider)),
 			Limit: PrefixLimit{IPv4: s.family() == ipv4, Bits: p.bits, Failures: p.limit, Observe: p.observe},
 		})
 	}

@@ -138,6 +138,25 @@ func TestNetworksAreFullWhenBothTalliesAre(t *testing.T) {
 	require.Equal(t, 3, p.count(line, at, tb.rule.buckets.at(tracker.now())))
 }
 
+// A narrow network of which both tallies are full of others is not denied, nor shown as full, as long as a wider one that it is in has room.
+func TestAWiderNetworkBoundsANarrowerOne(t *testing.T) {
+	tracker := newTracker(Config{}.withDefaults(), 1)
+	tb, s := &tracker.shards[0].table, source(0x2a00<<48)
+	narrow := &tb.rule.tiers[ipv6][1]
+	for range narrow.limit {
+		narrow.add(&tb.networks[narrow.spots(narrow.hash(s)).line], narrow.spots(narrow.hash(s)), tb.rule.buckets.at(tracker.now()))
+	}
+	for charged := range 4 {
+		x, err := tracker.Explain(s.prefix().Addr())
+		require.NoError(t, err)
+		require.NoError(t, x.Err)
+		for _, network := range x.Networks {
+			require.Equal(t, charged, network.Charges, "of %v", network.Prefix)
+		}
+		require.NoError(t, tracker.Fail(s.prefix().Addr()))
+	}
+}
+
 // A network whose bits are not in the filter has no charges, whatever its tallies say; one that was charged is in it for as long as that counts.
 func TestNetworksThatWereNotSeenAreNotDenied(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 5))

@@ -122,7 +122,7 @@ func newShared(c Config, clock *clock, tables int) *shared {
 			lockout: int64(c.Lockout), maxLockout: int64(c.MaxLockout), jitter: int64(c.Jitter),
 			unit: unitBits(int64(c.Window)), buckets: newRuler(tallyWidth(int64(c.Window))),
 			long: c.LongFailures, longBuckets: newRuler(bucketWidth(int64(c.LongWindow))),
-			alarm: c.AlarmFailures, alarms: newRuler(int64(c.Window)),
+			alarm: c.AlarmFailures, alarms: newRuler(max(int64(c.Window), int64(time.Second))),
 			addresses: c.MaxAddresses, proxies: canonical(c.Proxies),
 		},
 		clock:    clock,

@@ -227,7 +227,8 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 }
 
 // Unlock forgets what is known of the source of addr, its lock-out included, and
-// reports whether it was denied: for an administrator. What was counted against its networks stays.
+// reports whether it was denied: for an administrator. What was counted against its networks stays. A source that had been
+// forgotten may be denied again if more others than fit are locked out meanwhile.
 func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
