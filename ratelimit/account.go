@@ -75,8 +75,9 @@ func atLeastOne(hash uint64) uint64 {
 // could lock out anybody: from then on it takes one attempt at a time from strangers, a pace apart. Whoever has
 // logged in to it before, from his address or with his device, is no stranger.
 //
-// The pace is from the newest charge of a tally, which is known by its bucket, and the tick of that in which it was made. If that charge is given
-// back, nothing is known of the one before but its bucket, so that is then taken for one of the last tick.
+// The pace is from the newest charge of a tally, which is known by its bucket, and the tick of that in which it
+// was made. If that charge is given back, nothing is known of the one before but its bucket, so that is then
+// taken for one of the last tick.
 type accounts struct {
 	tier    tier // one table's, for all; a limit of zero: accounts are not limited
 	buckets ruler
@@ -90,7 +91,8 @@ type accounts struct {
 	known known
 }
 
-// accountTicks are as many as a bucket has, so at a pace of ten in a window an account is slow for a part of 140 longer.
+// accountTicks are as many as a bucket has, so at a pace of ten in a window an account is slow for a part of
+// 140 longer.
 const accountTicks = 128
 
 func newAccounts(c Config) accounts {
@@ -133,7 +135,8 @@ func (a *accounts) judge(l *login, now int64) verdict {
 	return verdict{}
 }
 
-// lastOf returns when the newest charge was made in a tally of a line, which must have one, rounded up to a tick. a.mu must be held.
+// lastOf returns when the newest charge was made in a tally of a line, which must have one, rounded up to a
+// tick. a.mu must be held.
 func (a *accounts) lastOf(line, tally uint32) int64 {
 	l := &a.lines[line]
 	return a.buckets.start(l.base-a.tier.tally(l, tally).newest()) + a.ticks.start(1+uint32(*a.tick(line, tally)))
@@ -188,7 +191,8 @@ func (a *accounts) refund(l *login, at int64) {
 	}
 }
 
-// count returns how many charges an account may have had in the window, and up to an eleventh of it before. a.mu must be held.
+// count returns how many charges an account may have had in the window, and up to an eleventh of it before.
+// a.mu must be held.
 func (a *accounts) count(l *login, now int64) int {
 	at := a.tier.spots(l.account)
 	return a.tier.count(&a.lines[at.line], at, a.buckets.at(now))
@@ -234,10 +238,11 @@ func (a *accounts) settleKnown(l *login, id int64, how outcome) bool {
 // The response to that should be the same as to a wrong password, byte by byte, for else it
 // tells which accounts there are.
 //
-// An address or device that has logged in to the account before is not denied for what
-// others do: it has a budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, and up to a third of that more, for attempts
-// that are denied to others, even where its address is locked. So at the account, and at no other that it has not logged in to,
-// it has twice as many failures as a stranger at the most, and an address from which a device of the account is used three times as many.
+// An address or device that has logged in to the account before is not denied for what others do: it has a
+// budget of its own, of Config.Failures in a Config.Lockout, or in a Window if that is longer, and up to a
+// third of that more, for attempts that are denied to others, even where its address is locked. So at the
+// account, and at no other that it has not logged in to, it has twice as many failures as a stranger at the
+// most, and an address from which a device of the account is used three times as many.
 //
 // Success makes the address and the device known, and gives back the charges of the
 // same account from the same source, and no others.

@@ -9,8 +9,8 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// A success once is no licence: who had one may fail as often again as a stranger, in a lock-out, against that account
-// alone, however he spreads the guesses. The same with a device.
+// A success once is no licence: who had one may fail as often again as a stranger, in a lock-out, against that
+// account alone, however he spreads the guesses. The same with a device.
 func TestAcquaintancesHaveOneBudgetMore(t *testing.T) {
 	for name, config := range map[string]ratelimit.Config{
 		"default":        {},
@@ -73,7 +73,8 @@ func TestAcquaintancesGuessingAtOnce(t *testing.T) {
 	})
 }
 
-// While strangers slow the account, whoever has logged in to it before makes attempts as before, and has his own budget besides.
+// While strangers slow the account, whoever has logged in to it before makes attempts as before, and has his
+// own budget besides.
 func TestAcquaintancesAreNotSlowed(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		owner := ratelimit.Login{Addr: alice, Account: "alice"}

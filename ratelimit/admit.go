@@ -36,8 +36,8 @@ func (t *Tracker) admit(addr netip.Addr) (s source, counts bool, err error) {
 	return s, true, nil
 }
 
-// listed looks an address up in the lists. What is inside a 6to4, NAT64 or Teredo address is denied with the IPv4 address, but
-// not exempt with it: anybody may write what he likes into some of them.
+// listed looks an address up in the lists. What is inside a 6to4, NAT64 or Teredo address is denied with the
+// IPv4 address, but not exempt with it: anybody may write what he likes into some of them.
 func (t *Tracker) listed(addr netip.Addr, s source) (denied *DeniedError, exempt bool) {
 	addr = addr.Unmap().WithZone("")
 	inside := addr

@@ -2,8 +2,9 @@ package ratelimit
 
 import "sync/atomic"
 
-// An alarm counts the failures of all sources, in windows that follow each other. It is one word: the number of the window in the
-// upper half, then whether the alarm was raised in it or in those before it without a pause, then the failures.
+// An alarm counts the failures of all sources, in windows that follow each other. It is one word: the number of
+// the window in the upper half, then whether the alarm was raised in it or in those before it without a pause,
+// then the failures.
 type alarm struct {
 	_ [128]byte // what is written often is in lines of its own
 	atomic.Uint64
@@ -12,8 +13,8 @@ type alarm struct {
 
 const alarmRaised = 1 << 31
 
-// alarmLate says by what part of its limit the alarm may come too late. Tables tell it of several failures at a time, for else
-// all processors would wait for its word.
+// alarmLate says by what part of its limit the alarm may come too late. Tables tell it of several failures at a
+// time, for else all processors would wait for its word.
 const alarmLate = 8
 
 // raiseAlarm counts a failure.

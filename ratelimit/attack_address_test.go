@@ -102,8 +102,8 @@ func TestAttack22TransitionSpace(t *testing.T) {
 	})
 }
 
-// An allowed network is allowed however it and its addresses are spelt, and what is let through is counted. Whoever writes one of its addresses
-// into one of his own is not allowed.
+// An allowed network is allowed however it and its addresses are spelt, and what is let through is counted.
+// Whoever writes one of its addresses into one of his own is not allowed.
 func TestAttack38AllowList(t *testing.T) {
 	allow := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::ffff:172.16.0.0/108")}
 	under(t, ratelimit.Config{Allow: allow}, func(t *testing.T, tracker *ratelimit.Tracker) {

@@ -214,7 +214,8 @@ func TestAttack20StalePassword(t *testing.T) {
 	})
 }
 
-// An account has one budget whatever is known of the client; none is not an account, and one that does not exist counts.
+// An account has one budget whatever is known of the client; none is not an account, and one that does not
+// exist counts.
 func TestAttack23Aliases(t *testing.T) {
 	under(t, ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{}}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for i := range uint32(100) {

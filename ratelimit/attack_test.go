@@ -16,9 +16,9 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// The attacks on login guards that are known, each with the test that fails if its defence is taken out: here those on
-// the table; in attack_window_test.go those on the window and the lock, in attack_address_test.go those on addresses, and in
-// attack_login_test.go those on accounts and what is around them.
+// The attacks on login guards that are known, each with the test that fails if its defence is taken out: here
+// those on the table; in attack_window_test.go those on the window and the lock, in attack_address_test.go
+// those on addresses, and in attack_login_test.go those on accounts and what is around them.
 
 // under runs an attack against a tracker, in a bubble of its own time.
 func under(t *testing.T, config ratelimit.Config, attack func(t *testing.T, tracker *ratelimit.Tracker)) {
@@ -54,8 +54,9 @@ func random6(seed uint64, prefix string) func(int) netip.Addr {
 	}
 }
 
-// Four failures, a flood that fills the table a hundred times over, four failures more: one of them is let in. After a flood that is no larger
-// than it must be, whose traces in the sketch are lighter than theirs, or older, that holds for many, and for attempts that nobody has settled.
+// Four failures, a flood that fills the table a hundred times over, four failures more: one of them is let in.
+// After a flood that is no larger than it must be, whose traces in the sketch are lighter than theirs, or
+// older, that holds for many, and for attempts that nobody has settled.
 func TestAttack01FloodToFlushOneself(t *testing.T) {
 	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		require.Equal(t, 4, accepted(tracker, 4, always(alice)))
@@ -105,7 +106,8 @@ func TestAttack01FloodToFlushOneself(t *testing.T) {
 	})
 }
 
-// A lock-out outlasts a flood of lock-outs, shorter ones as well, and one of others whose traces in the sketch are of none.
+// A lock-out outlasts a flood of lock-outs, shorter ones as well, and one of others whose traces in the sketch
+// are of none.
 func TestAttack02FloodToFlushALock(t *testing.T) {
 	under(t, ratelimit.Config{MaxAddresses: 100}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		fail(t, tracker, alice, 5)
@@ -217,8 +219,8 @@ func TestAttack04RotationInIPv6(t *testing.T) {
 	}
 }
 
-// Keys are hashed with a secret that each tracker draws: what collides in one does not in another. That goes for sources and for networks,
-// and for the hash of an account, which is told to others.
+// Keys are hashed with a secret that each tracker draws: what collides in one does not in another. That goes
+// for sources and for networks, and for the hash of an account, which is told to others.
 func TestAttack25HashFlooding(t *testing.T) {
 	addr6 := func(i uint32) netip.Addr { // each in a /48 of its own
 		return netip.AddrFrom16([16]byte{0x2a, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
@@ -262,8 +264,8 @@ func TestAttack25HashFlooding(t *testing.T) {
 	require.NotEqual(t, account(), account())
 }
 
-// Nobody needs to sweep: lock-outs and windows end by themselves, what a sweep would remove makes room for others first, and
-// verdicts are the same.
+// Nobody needs to sweep: lock-outs and windows end by themselves, what a sweep would remove makes room for
+// others first, and verdicts are the same.
 func TestAttack35NoSweeper(t *testing.T) {
 	under(t, ratelimit.Config{MaxAddresses: 50, LongFailures: 10}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for i := range uint32(49) {
@@ -310,8 +312,8 @@ func TestAttack35NoSweeper(t *testing.T) {
 	require.Less(t, let(without), len(without))
 }
 
-// Failures while somebody sweeps are not lost, and what was swept does not come back. There are many, so that some are made after the
-// sweeper saw that a source is spent, and before he is done.
+// Failures while somebody sweeps are not lost, and what was swept does not come back. There are many, so that
+// some are made after the sweeper saw that a source is spent, and before he is done.
 func TestAttack40CleanupRace(t *testing.T) {
 	under(t, ratelimit.Config{Lockout: time.Nanosecond, LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		for range 100 {

@@ -136,8 +136,9 @@ func TestAttack14LockExtension(t *testing.T) {
 	})
 }
 
-// Who stays below the window's limit for a month gets the long budget each day, and no more: neither if somebody sweeps, nor
-// if he logs in to an account of his own each time, which leaves nothing of him in the table.
+// Who stays below the window's limit for a month gets the long budget each day, and no more: neither if
+// somebody sweeps, nor if he logs in to an account of his own each time, which leaves nothing of him in the
+// table.
 func TestAttack15SlowDrip(t *testing.T) {
 	for how, between := range map[string]func(tracker *ratelimit.Tracker){
 		"alone": func(*ratelimit.Tracker) {},
@@ -190,7 +191,8 @@ func TestAttack16WindowBoundary(t *testing.T) {
 	})
 }
 
-// The sleep of a machine is no time for a window to end early, nor does a wall clock end it: the monotonic clock counts.
+// The sleep of a machine is no time for a window to end early, nor does a wall clock end it: the monotonic
+// clock counts.
 func TestAttack27ClockSteps(t *testing.T) {
 	tracker := newTracker(t, ratelimit.Config{})
 	fail(t, tracker, alice, 5)
@@ -214,8 +216,8 @@ func TestAttack27ClockSteps(t *testing.T) {
 	})
 }
 
-// However many strikes there are, a lock-out is MaxLockout at the most, and never nothing. Strikes outlast eviction, and those who are evicted
-// after.
+// However many strikes there are, a lock-out is MaxLockout at the most, and never nothing. Strikes outlast
+// eviction, and those who are evicted after.
 func TestAttack29ExponentOverflow(t *testing.T) {
 	under(t, ratelimit.Config{LongFailures: -1}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		want := time.Hour

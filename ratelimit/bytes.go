@@ -41,7 +41,8 @@ func sliceBytes[T any](s []T) int64 {
 	return allocated(uintptr(cap(s)) * unsafe.Sizeof(element))
 }
 
-// pointerBytes is sliceBytes for elements with pointers: before an array of more than 512 bytes, if it is not large, there is then a word for the collector.
+// pointerBytes is sliceBytes for elements with pointers: before an array of more than 512 bytes, if it is not
+// large, there is then a word for the collector.
 func pointerBytes[T any](s []T) int64 {
 	var element T
 	n := uintptr(cap(s)) * unsafe.Sizeof(element)
@@ -51,8 +52,8 @@ func pointerBytes[T any](s []T) int64 {
 	return allocated(n)
 }
 
-// allocated returns what the allocator takes for n bytes: it has pages for what is large and classes of sizes for the rest,
-// of which append can be asked.
+// allocated returns what the allocator takes for n bytes: it has pages for what is large and classes of sizes
+// for the rest, of which append can be asked.
 func allocated(n uintptr) int64 {
 	const page, large = 8 << 10, 32 << 10
 	switch {

@@ -6,14 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// nearCharges are as many charges as an entry has room for, the default of Failures. If more are allowed, they are all elsewhere.
+// nearCharges are as many charges as an entry has room for, the default of Failures. If more are allowed, they
+// are all elsewhere.
 const nearCharges = 5
 
-// An entry is what a charge needs to know of its source, in one line of the processor's cache. It has no pointers, so the collector does
-// not look at it.
+// An entry is what a charge needs to know of its source, in one line of the processor's cache. It has no
+// pointers, so the collector does not look at it.
 //
-// Its charges are newest first. The first is kept as a time, and each of the others as how much earlier it was than that, in
-// ages of 40 bits: by default these are nanoseconds, and for a window of more than 18 minutes the nearest larger power of two that suffices.
+// Its charges are newest first. The first is kept as a time, and each of the others as how much earlier it was
+// than that, in ages of 40 bits: by default these are nanoseconds, and for a window of more than 18 minutes the
+// nearest larger power of two that suffices.
 type entry struct {
 	source source // set by sync/atomic: see holds
 	state
@@ -43,18 +45,19 @@ type state struct {
 	_        [3]byte
 }
 
-// holds reports whether entry i is that of a source of this table, which is then spared a look into the index. Another table may have
-// the slot by now, and set its source at the same time; but it never sets one of this table, whose lock is held. Zero, which is that of a
-// free slot too, is held by none.
+// holds reports whether entry i is that of a source of this table, which is then spared a look into the index.
+// Another table may have the slot by now, and set its source at the same time; but it never sets one of this
+// table, whose lock is held. Zero, which is that of a free slot too, is held by none.
 func (t *table) holds(i uint32, s source) bool {
 	return s != 0 && atomic.LoadUint64((*uint64)(&t.pool.entries[i].source)) == uint64(s)
 }
 
 func (e *entry) setSource(s source) { atomic.StoreUint64((*uint64)(&e.source), uint64(s)) }
 
-// A mark is what is kept of the login that made a charge: 20 bits of the account, and above them 12 of the secret; zero: none. Two secrets of one
-// account are taken for the same once in 4,096 times, which gives back one guess in as many; two accounts once in a million times, which
-// lets who succeeds at one clear what he failed at the other.
+// A mark is what is kept of the login that made a charge: 20 bits of the account, and above them 12 of the
+// secret; zero: none. Two secrets of one account are taken for the same once in 4,096 times, which gives back
+// one guess in as many; two accounts once in a million times, which lets who succeeds at one clear what he
+// failed at the other.
 type mark uint32
 
 const (
@@ -115,8 +118,8 @@ func (t *table) stampsOf(i uint32, near *[nearCharges]int64) []int64 {
 	return near[:n]
 }
 
-// setStamps sets when the charges of entry i were made: those that stampsOf returned may be among them. What is no multiple of the unit is
-// rounded up.
+// setStamps sets when the charges of entry i were made: those that stampsOf returned may be among them. What is
+// no multiple of the unit is rounded up.
 func (t *table) setStamps(i uint32, stamps []int64) {
 	e := &t.pool.entries[i]
 	e.newest = t.roundUp(stamps[0])
@@ -188,8 +191,8 @@ func (t *table) push(i uint32, l *login, now int64) {
 	marks[0] = l.mark()
 }
 
-// pushAge makes the first charge the second, so much older than the one that comes, and all others older by that. If there was no first, the second
-// is of the time zero, which is never.
+// pushAge makes the first charge the second, so much older than the one that comes, and all others older by
+// that. If there was no first, the second is of the time zero, which is never.
 func (e *entry) pushAge(by uint64) {
 	second, third, fourth := e.age(0)+by, e.age(1)+by, e.age(2)+by
 	e.setAge(0, min(by, never))

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The charges of an entry are those of a list of times, whichever are pushed, refunded or too old: by default to the nanosecond, and where ages are
-// rounded, no charge is earlier than it was made, or later by more than the unit.
+// The charges of an entry are those of a list of times, whichever are pushed, refunded or too old: by default
+// to the nanosecond, and where ages are rounded, no charge is earlier than it was made, or later by more than
+// the unit.
 func TestEntriesKeepTheTimesOfCharges(t *testing.T) {
 	for _, window := range []time.Duration{200 * time.Microsecond, 15 * time.Minute, 18 * time.Minute, 24 * time.Hour, longest} {
 		for _, failures := range []int{1, 4, 5, 6, 64} {
@@ -53,7 +54,8 @@ func TestEntriesKeepTheTimesOfCharges(t *testing.T) {
 	}
 }
 
-// Charges that come out of order, from a journal whose clock was set back, are all kept, and none is taken to be earlier than it was.
+// Charges that come out of order, from a journal whose clock was set back, are all kept, and none is taken to
+// be earlier than it was.
 func TestAChargeIsNoEarlierThanTheOneBefore(t *testing.T) {
 	for _, failures := range []int{4, nearCharges, 9} {
 		tracker := newTracker(Config{Failures: failures, MaxAddresses: 4}.withDefaults(), 1)

@@ -11,9 +11,10 @@ import (
 const slack = int64(time.Second)
 
 // A clock tells the time of a tracker, in nanoseconds since its base, by the monotonic clock. To read that
-// takes longer than to find a source that is locked out and to say so, and one that is locked out for an hour is so
-// whatever millisecond it is: that is decided by the coarse clock. Who trusts it may deny for too long, by less than the slack that he
-// allows for, and nobody gets a charge by it, for charges are made by the precise clock.
+// takes longer than to find a source that is locked out and to say so, and one that is locked out for an hour
+// is so whatever millisecond it is: that is decided by the coarse clock. Who trusts it may deny for too long,
+// by less than the slack that he allows for, and nobody gets a charge by it, for charges are made by the
+// precise clock.
 type clock struct {
 	*coarse.Clock
 	zero  int64        // the time zero, in nanoseconds after origin
@@ -29,8 +30,8 @@ func newClock(base time.Time) *clock {
 // now returns the time, one or later: the table takes zero for never.
 func (c *clock) now() int64 { return c.Precise() }
 
-// past returns a time that is not later than the true one. To start the coarse clock allocates a timer, so that is only for those who knock
-// often: others get the precise time.
+// past returns a time that is not later than the true one. To start the coarse clock allocates a timer, so that
+// is only for those who knock often: others get the precise time.
 func (c *clock) past() int64 {
 	if t := c.Peek(); t != 0 {
 		return t
@@ -48,9 +49,9 @@ func (c *clock) at(at int64) time.Time { return c.Time(at) }
 // told returns a time of the table as a refusal has it.
 func (c *clock) told(at int64) int64 { return c.zero + at }
 
-// wall returns what a journal says instead of a time: that of the wall clock, in nanoseconds since 1970, except that it
-// never goes back. A wall clock that is set back would otherwise date a later lock-out before an earlier one, and
-// whoever reads both would think that the later had ended.
+// wall returns what a journal says instead of a time: that of the wall clock, in nanoseconds since 1970, except
+// that it never goes back. A wall clock that is set back would otherwise date a later lock-out before an
+// earlier one, and whoever reads both would think that the later had ended.
 func (c *clock) wall(at, now int64) int64 {
 	ahead := time.Now().UnixNano() - now
 	for {

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever sets the wall clock, ahead or back, ends no lock-out early and prolongs none. A test cannot set the clock, but it can have a
-// base that was read when the clock said something else. No bubble has a monotonic clock.
+// Whoever sets the wall clock, ahead or back, ends no lock-out early and prolongs none. A test cannot set the
+// clock, but it can have a base that was read when the clock said something else. No bubble has a monotonic
+// clock.
 func TestAttack27TheWallClockIsSet(t *testing.T) {
 	for _, by := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		tracker, err := NewTracker(Config{})
@@ -29,8 +30,9 @@ func TestAttack27TheWallClockIsSet(t *testing.T) {
 	}
 }
 
-// withWall returns a time of which only the reading of the wall clock is another. Package time has no way to make one, so
-// this knows that the first word of a time has that, the seconds above 30 bits of nanoseconds, and makes sure that it does.
+// withWall returns a time of which only the reading of the wall clock is another. Package time has no way to
+// make one, so this knows that the first word of a time has that, the seconds above 30 bits of nanoseconds, and
+// makes sure that it does.
 func withWall(t *testing.T, at time.Time, by time.Duration) time.Time {
 	moved := at
 	*(*uint64)(unsafe.Pointer(&moved)) += uint64(by/time.Second) << 30

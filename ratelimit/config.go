@@ -34,23 +34,24 @@ type Config struct {
 	// negative number no such limit. It must be at most 255 and not less than Failures.
 	LongFailures int
 
-	// LongWindow is the time in which LongFailures are counted, exact to a fifteenth on
-	// the strict side, and for a source that the table had to forget to a third. Zero means a day, or Window if that is longer. It must not be less than Window.
+	// LongWindow is the time in which LongFailures are counted, exact to a fifteenth on the strict side, and
+	// for a source that the table had to forget to a third. Zero means a day, or Window if that is longer. It
+	// must not be less than Window.
 	LongWindow time.Duration
 
 	// Prefixes limit the charges of whole networks in a Window. Nil means
 	// [DefaultPrefixes]; a slice that is empty and not nil means none.
 	Prefixes []PrefixLimit
 
-	// AccountFailures is how many charges an account may have in a Window, exact to an eleventh of it, or to twelve seconds, on the strict side, until strangers are
-	// slowed down: see [Tracker.BeginLogin]. Zero means 10, and a negative number no
-	// limit. It must be at most 255.
+	// AccountFailures is how many charges an account may have in a Window, exact to an eleventh of it, or to
+	// twelve seconds, on the strict side, until strangers are slowed down: see [Tracker.BeginLogin]. Zero means
+	// 10, and a negative number no limit. It must be at most 255.
 	AccountFailures int
 
-	// AlarmFailures is how many failures there are in a Window, of all sources, for an
-	// event of the kind [Alarm]. Zero means MaxAddresses, and a negative number never. These windows
-	// follow each other, do not slide, and are a second long at least. The alarm may come late, by an eighth of the number and by no more: the tables
-	// tell it of several failures at a time, for else all attempts would wait for its word.
+	// AlarmFailures is how many failures there are in a Window, of all sources, for an event of the kind
+	// [Alarm]. Zero means MaxAddresses, and a negative number never. These windows follow each other, do not
+	// slide, and are a second long at least. The alarm may come late, by an eighth of the number and by no
+	// more: the tables tell it of several failures at a time, for else all attempts would wait for its word.
 	AlarmFailures int
 
 	// Allow are addresses that are never charged and never denied, and Deny some that

@@ -13,8 +13,9 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// Five thousand strangers who fail once, each from another address and network and at another account, at once in window after
-// window, deny less than one newcomer in a hundred: neither the sketch of sources does, nor those of networks and accounts.
+// Five thousand strangers who fail once, each from another address and network and at another account, at once
+// in window after window, deny less than one newcomer in a hundred: neither the sketch of sources does, nor
+// those of networks and accounts.
 func TestCrowdsDenyNoNewcomers(t *testing.T) {
 	everywhere := random6(7, "2000::/3")
 	for name, addr := range map[string]func(int) netip.Addr{
@@ -86,7 +87,8 @@ func TestTheAlarmCountsForASecond(t *testing.T) {
 	})
 }
 
-// A crowd that fills networks and accounts, as many as it can, denies hardly one newcomer in a hundred who is in none of them.
+// A crowd that fills networks and accounts, as many as it can, denies hardly one newcomer in a hundred who is
+// in none of them.
 func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
 	for name, in := range map[string]struct{ bits, networks, accounts int }{
 		"63 /48":             {48, 63, 5000}, // each is full

@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// A moment is a time in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A later one is that late.
+// A moment is a time in quarters of a second, rounded up: 2^28 nanoseconds, of which 32 bits have 36 years. A
+// later one is that late.
 type moment uint32
 
 const momentBits = 28
@@ -18,7 +19,8 @@ func floor(at int64) moment { return moment(max(0, min(at>>momentBits, math.MaxU
 // time returns the latest that a time was before it was rounded up.
 func (m moment) time() int64 { return int64(m) << momentBits }
 
-// deadlines are times that are kept of many sources: a sketch of two rows. What it says of a source is no earlier than what was ever kept of it.
+// deadlines are times that are kept of many sources: a sketch of two rows. What it says of a source is no
+// earlier than what was ever kept of it.
 type deadlines struct {
 	row   uint32
 	last  moment // the latest of all; it is asked first, for mostly there is none to come

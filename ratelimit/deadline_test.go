@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is said of a source is no earlier than the latest that was kept of it, and later than that by rounding or for another
-// who shares both of its cells; what has passed is not said.
+// What is said of a source is no earlier than the latest that was kept of it, and later than that by rounding
+// or for another who shares both of its cells; what has passed is not said.
 func TestDeadlinesLoseNone(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 7))
 	d := newDeadlines(500)
@@ -42,7 +42,8 @@ func TestDeadlinesLoseNone(t *testing.T) {
 	require.Zero(t, d.get(0, 1<<60))
 }
 
-// A moment is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it is at the end.
+// A moment is no earlier than what it stands for, and less than a third of a second later; beyond 36 years it
+// is at the end.
 func TestCoarseTimesErrOnTheStrictSide(t *testing.T) {
 	require.Zero(t, coarsen(0).time(), "never is never")
 	r := rand.New(rand.NewPCG(1, 5))

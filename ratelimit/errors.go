@@ -25,21 +25,23 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("ratelimit: %v is locked out for another %v", e.Source(), e.RetryAfter().Round(time.Second))
 }
 
-// A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source is not
-// locked out and yet may not be charged. It does not say which source that is: all who are denied for the same reason until the same time may
-// get the same error.
+// A BusyError is returned by [Tracker.Begin] and [Tracker.Check] when a source is not locked out and yet may
+// not be charged. It does not say which source that is: all who are denied for the same reason until the same
+// time may get the same error.
 type BusyError refusal
 
 // Reason returns why the source is denied.
 func (e *BusyError) Reason() Reason { return Reason(e.what) }
 
-// Bits returns the length of the prefix of the network that has too many charges, if the reason is [TooManyInPrefix], and otherwise
-// zero. It is one of Config.Prefixes.
+// Bits returns the length of the prefix of the network that has too many charges, if the reason is
+// [TooManyInPrefix], and otherwise zero. It is one of Config.Prefixes.
 func (e *BusyError) Bits() int { return int(e.what >> 8) }
 
-// Until returns when the reason has passed at the latest: when enough charges have left the window. An attempt that ends may make room
-// sooner, and another reason may hold by then. Where strangers share an error, with [TooManyRemembered] and [TooManyForAccount], it is rounded up: by less than a
-// twenty-fifth of the window, if that is a minute or more, or of the time between two attempts at an account, and where more than these is left, by about a sixteenth of what is left.
+// Until returns when the reason has passed at the latest: when enough charges have left the window. An attempt
+// that ends may make room sooner, and another reason may hold by then. Where strangers share an error, with
+// [TooManyRemembered] and [TooManyForAccount], it is rounded up: by less than a twenty-fifth of the window, if
+// that is a minute or more, or of the time between two attempts at an account, and where more than these is
+// left, by about a sixteenth of what is left.
 func (e *BusyError) Until() time.Time { return (*refusal)(e).end() }
 
 // RetryAfter returns how long it is until then, or zero if that has passed.

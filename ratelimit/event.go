@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// queuedEvents is how many events wait for somebody to receive them. They are for the time until a receiver gets a processor: who receives
-// nothing for longer than that loses events of a flood, however many there are.
+// queuedEvents is how many events wait for somebody to receive them. They are for the time until a receiver
+// gets a processor: who receives nothing for longer than that loses events of a flood, however many there are.
 const queuedEvents = 64
 
 // An Event is something that whoever runs a server may want to know at once.

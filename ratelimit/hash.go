@@ -5,8 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// A key is the secret with which sources and networks are hashed, so that nobody can choose addresses that
-// meet in one cell. It hashes eight bytes with two multiplications of 64 by 64 bits, in a nanosecond; maphash takes three.
+// A key is the secret with which sources and networks are hashed, so that nobody can choose addresses that meet
+// in one cell. It hashes eight bytes with two multiplications of 64 by 64 bits, in a nanosecond; maphash takes
+// three.
 type key [4]uint64
 
 func newKey() key { return key{rand.Uint64(), rand.Uint64() | 1, rand.Uint64(), rand.Uint64() | 1} }

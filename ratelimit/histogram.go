@@ -91,8 +91,9 @@ func (h *histogram) trim(limit int) {
 	}
 }
 
-// A ruler numbers buckets of one width. It multiplies by the inverse of the width, for a division takes longer than the rest of a
-// count: by 2^(64+shift)/width, rounded up, which is exact for all times (Granlund and Montgomery, PLDI 1994).
+// A ruler numbers buckets of one width. It multiplies by the inverse of the width, for a division takes longer
+// than the rest of a count: by 2^(64+shift)/width, rounded up, which is exact for all times (Granlund and
+// Montgomery, PLDI 1994).
 type ruler struct {
 	width   int64
 	inverse uint64

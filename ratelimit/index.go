@@ -5,8 +5,8 @@ import "math/bits"
 // An index finds entries by the hash of their source: a cell has the first of a chain of entries, + 1.
 type index []uint32
 
-// newIndex returns an index for so many entries: with two to four cells for each, so that hardly any chain has another in
-// it before the one that is looked for, which would be one more line to come from memory.
+// newIndex returns an index for so many entries: with two to four cells for each, so that hardly any chain has
+// another in it before the one that is looked for, which would be one more line to come from memory.
 func newIndex(entries int) index { return make(index, 2<<bits.Len(uint(entries-1))) }
 
 func (x index) at(hash uint64) *uint32 { return &x[hash&uint64(len(x)-1)] }
@@ -39,8 +39,8 @@ func (t *table) unchain(hash uint64, i uint32) {
 	t.has--
 }
 
-// each calls f with the entries in the cells from one number to another. It may take out the entry it is called with, but no
-// other.
+// each calls f with the entries in the cells from one number to another. It may take out the entry it is called
+// with, but no other.
 func (t *table) each(from, to int, f func(i uint32)) {
 	for _, i := range t.index[min(from, len(t.index)):min(to, len(t.index))] {
 		for i != 0 {

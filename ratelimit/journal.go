@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// A Journal keeps the lock-outs and strikes of a tracker in a file, so that a process that is
-// killed, and begins again, forgets none of them. A lock-out is written before Fail returns. What was
-// counted towards the next is written by [Journal.Save] and [Journal.Close]: what has been since then is lost with the
-// process, and so are accounts, networks and what only the sketch remembers.
+// A Journal keeps the lock-outs and strikes of a tracker in a file, so that a process that is killed, and
+// begins again, forgets none of them. A lock-out is written before Fail returns. What was counted towards the
+// next is written by [Journal.Save] and [Journal.Close]: what has been since then is lost with the process, and
+// so are accounts, networks and what only the sketch remembers.
 //
 // Writes go to the operating system, which keeps them when the process dies; Save, which
 // replaces the file, also asks it to put them on the disk.
@@ -42,10 +42,10 @@ type JournalConfig struct {
 // OpenJournal reads the file of that name, if there is one, enters what it says into the
 // tracker, and writes to it from then on. A tracker has one journal at the most, and a file one tracker.
 //
-// A last record that was not written to its end is left out. The time since it
-// was written is told by the wall clock; one that was set back makes no lock-out shorter. One that was set forward
-// while no process ran cannot be told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the clock of a server
-// can do worse.
+// A last record that was not written to its end is left out. The time since it was written is told by the wall
+// clock; one that was set back makes no lock-out shorter. One that was set forward while no process ran cannot
+// be told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the
+// clock of a server can do worse.
 func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
 	data, err := os.ReadFile(name)
 	if err != nil && !os.IsNotExist(err) {
@@ -193,8 +193,9 @@ func (t *Tracker) unlockAndWrite(sh *shard) {
 	journal.write(changed)
 }
 
-// snapshot returns what all tables know, and the lock-outs in an old journal that are not over and that the tables had to
-// forget. A flood of them makes no journal larger than a few times the table: those that end first go.
+// snapshot returns what all tables know, and the lock-outs in an old journal that are not over and that the
+// tables had to forget. A flood of them makes no journal larger than a few times the table: those that end
+// first go.
 func (t *Tracker) snapshot(old []transition) (records []transition) {
 	t.inChunks(func(sh *shard, from, to int) {
 		now := t.now()

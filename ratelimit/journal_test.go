@@ -110,7 +110,8 @@ func TestJournalKeepsWhatTheTableForgot(t *testing.T) {
 	require.Less(t, info.Size(), int64(120_000), "a journal is bounded")
 }
 
-// What happens after a restart is later than all that the journal has, lock-outs that the table had to forget included.
+// What happens after a restart is later than all that the journal has, lock-outs that the table had to forget
+// included.
 func TestUnlockedAfterARestart(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "attempts")
 	config := ratelimit.Config{MaxAddresses: 10}

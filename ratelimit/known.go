@@ -10,8 +10,9 @@ import (
 // one attempt succeeded. It is a hash table of sets of four; the one of a set whose last success is longest ago
 // goes. There are as many as sources in the table, and no more than 65,536.
 //
-// A pair of an address or device and an account that never logged in is taken for one that has if it falls into the same set with the same
-// 32 bits of a keyed hash: for one in a thousand million. It then has the other's budget besides its own.
+// A pair of an address or device and an account that never logged in is taken for one that has if it falls into
+// the same set with the same 32 bits of a keyed hash: for one in a thousand million. It then has the other's
+// budget besides its own.
 type known struct {
 	key    key
 	budget int   // charges
@@ -41,9 +42,10 @@ type acquaintance struct {
 // openNow are the bits of the time in the name of an attempt. Above them are those of its bucket.
 const openNow = 14
 
-// openName is what an acquaintance keeps of the name of an attempt, which is the time at which it was charged: the lower bits of that and of the number of its
-// bucket. Two that are under way never have the same. One that is ended twice may end another the second time, if that began since, in
-// the same bucket, and at a time of the same lower bits, which is one nanosecond in 16,384: the budget is then one more.
+// openName is what an acquaintance keeps of the name of an attempt, which is the time at which it was charged:
+// the lower bits of that and of the number of its bucket. Two that are under way never have the same. One that
+// is ended twice may end another the second time, if that began since, in the same bucket, and at a time of the
+// same lower bits, which is one nanosecond in 16,384: the budget is then one more.
 func openName(id int64, bucket uint32) uint16 {
 	return uint16(bucket<<openNow) | uint16(id&(1<<openNow-1))
 }
@@ -114,8 +116,8 @@ func (s *acquaintances) add(hash uint64) {
 	s.of[0] = a
 }
 
-// charge charges the budget of an acquaintance, if there is one and it has some left, and returns the name of the charge: the time, or
-// some nanoseconds later.
+// charge charges the budget of an acquaintance, if there is one and it has some left, and returns the name of
+// the charge: the time, or some nanoseconds later.
 func (k *known) charge(l *login, now int64) (id int64, ok bool) {
 	s, a := k.find(l)
 	if a == nil {
@@ -165,7 +167,8 @@ func (a *acquaintance) total() (n int) {
 	return n
 }
 
-// advance makes a bucket the newest of a set. What is as many buckets older lapses: charges, and attempts that are forgotten.
+// advance makes a bucket the newest of a set. What is as many buckets older lapses: charges, and attempts that
+// are forgotten.
 func (s *acquaintances) advance(now uint32) {
 	for n := range min(knownBuckets, max(now, s.base)-s.base) {
 		bucket := (s.base + 1 + n) % knownBuckets

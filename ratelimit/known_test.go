@@ -18,8 +18,9 @@ type guess struct {
 	given bool // back
 }
 
-// One set of acquaintances is compared, after each of many operations by chance, with a list of who succeeded, the latest first, and one of all their attempts: who is
-// among the latest four is known, and has no more than the budget, strictly, and no less than that in a third of the time more; the first end of an attempt counts.
+// One set of acquaintances is compared, after each of many operations by chance, with a list of who succeeded,
+// the latest first, and one of all their attempts: who is among the latest four is known, and has no more than
+// the budget, strictly, and no less than that in a third of the time more; the first end of an attempt counts.
 func TestAcquaintancesHaveTheirBudget(t *testing.T) {
 	const hour = int64(time.Hour)
 	for _, budget := range []int{1, 3, 5, mostFailures} {
@@ -117,7 +118,8 @@ func TestAcquaintancesHaveTheirBudget(t *testing.T) {
 	}
 }
 
-// Attempts under way have names of their own, though their times have the same lower bits, and none has that of no attempt.
+// Attempts under way have names of their own, though their times have the same lower bits, and none has that of
+// no attempt.
 func TestAttemptsUnderWayAreNotMixedUp(t *testing.T) {
 	k := newKnown(Config{}.withDefaults())
 	l := &login{account: 1, hash: 7}
@@ -166,7 +168,8 @@ func TestAcquaintancesByAddressAndThenByDevice(t *testing.T) {
 	require.Zero(t, a.total())
 }
 
-// Which set a pair falls into, and what it is told by there, are other bits of its hash; and none is zero, which is nobody.
+// Which set a pair falls into, and what it is told by there, are other bits of its hash; and none is zero,
+// which is nobody.
 func TestAcquaintancesAreToldByAllBits(t *testing.T) {
 	k := newKnown(Config{}.withDefaults())
 	require.NotSame(t, k.set(7), k.set(1<<63|7))
@@ -181,7 +184,8 @@ func TestAcquaintancesAreToldByAllBits(t *testing.T) {
 	require.Equal(t, uint64(1<<63|2), atLeastOne(1<<63|2))
 }
 
-// A budget is for a lock-out, or for a window if that is longer: three of its buckets are no shorter, and buckets are no shorter than a second.
+// A budget is for a lock-out, or for a window if that is longer: three of its buckets are no shorter, and
+// buckets are no shorter than a second.
 func TestTheBudgetOfAcquaintancesIsForALockout(t *testing.T) {
 	for _, config := range []Config{
 		{}, {Lockout: time.Hour + 1}, {Lockout: time.Hour + 2}, {Lockout: time.Minute, Window: time.Hour + 1}, {Lockout: time.Nanosecond, Window: time.Nanosecond},
@@ -281,7 +285,8 @@ func TestAccountsThatShareATally(t *testing.T) {
 	}
 }
 
-// The clocks of two tables may differ by the time that it takes to get a lock: a charge that is before the bucket of its line is taken for one in it.
+// The clocks of two tables may differ by the time that it takes to get a lock: a charge that is before the
+// bucket of its line is taken for one in it.
 func TestAccountsChargedOutOfOrder(t *testing.T) {
 	a := newAccounts(Config{AccountFailures: 1}.withDefaults())
 	l := &login{account: 1 << 40}
@@ -303,7 +308,8 @@ func TestAccountsChargedOutOfOrder(t *testing.T) {
 	require.GreaterOrEqual(t, a.judge(l, late).until, late+a.pace)
 }
 
-// If the newest charge is given back, the one before was no later than the end of its bucket; and of two tallies of an account the one that says less of it counts.
+// If the newest charge is given back, the one before was no later than the end of its bucket; and of two
+// tallies of an account the one that says less of it counts.
 func TestAccountsWhoseNewestChargeIsGivenBack(t *testing.T) {
 	a := newAccounts(Config{AccountFailures: 1}.withDefaults())
 	l := &login{account: 1 << 40}

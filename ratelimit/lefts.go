@@ -1,9 +1,11 @@
 package ratelimit
 
-// A cell of a sketch keeps each charge by its left: for how many ticks it counts yet, counted from the tick that is its line's base. A tick is a 61st
-// part of the window, or a quarter of a second if that is more. A charge is taken to be made at the end of its tick, and is
-// then in the window for less than mostLeft ticks, with one to spare; so zero is none, or one that is too old to count, even where a base is ahead of the
-// time of a table by up to a tick. Another table has moved it then, whose time is later. Lefts are newest first, five in a word.
+// A cell of a sketch keeps each charge by its left: for how many ticks it counts yet, counted from the tick
+// that is its line's base. A tick is a 61st part of the window, or a quarter of a second if that is more. A
+// charge is taken to be made at the end of its tick, and is then in the window for less than mostLeft ticks,
+// with one to spare; so zero is none, or one that is too old to count, even where a base is ahead of the time
+// of a table by up to a tick. Another table has moved it then, whose time is later. Lefts are newest first,
+// five in a word.
 const (
 	leftBits    = 6
 	leftsInWord = 5

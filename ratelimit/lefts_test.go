@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A cell has the maximum, element by element, of all that it was raised to: each charge that is in the window yet at the end of its tick, rounded
-// up, and none that is not, whatever its neighbours in the line are raised to.
+// A cell has the maximum, element by element, of all that it was raised to: each charge that is in the window
+// yet at the end of its tick, rounded up, and none that is not, whatever its neighbours in the line are raised
+// to.
 func TestLeftsAreTheLatestChargesInTheWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 6))
 	for _, window := range []int64{1, 20e9, 900e9, 900e9 + 1, 86400e9, 365 * 86400e9} {
@@ -89,7 +90,8 @@ func TestCellsOfALineAreDisjoint(t *testing.T) {
 	}
 }
 
-// A table that has moved a base ahead of another's time, by up to a tick, makes the other forget nothing: so the times of two may differ by that.
+// A table that has moved a base ahead of another's time, by up to a tick, makes the other forget nothing: so
+// the times of two may differ by that.
 func TestABaseAheadOfATableForgetsNothing(t *testing.T) {
 	for _, failures := range []int{5, 6} {
 		c := clockwork{newTracker(Config{Failures: failures, MaxAddresses: 200, Window: longest, LongWindow: longest, MaxLockout: longest, LongFailures: -1, Prefixes: []PrefixLimit{}}.withDefaults(), 2)}

@@ -2,9 +2,10 @@ package ratelimit
 
 import "math/bits"
 
-// A line is one of the processor's cache, with cells of a sketch in it: whole ones of as many words as each takes. What the cells say of times is
-// relative to the line's base, a number of a bucket or a tick; who moves the base ages all cells of the line. So a cell needs no time of its own,
-// and nothing has to walk over cells as time passes.
+// A line is one of the processor's cache, with cells of a sketch in it: whole ones of as many words as each
+// takes. What the cells say of times is relative to the line's base, a number of a bucket or a tick; who moves
+// the base ages all cells of the line. So a cell needs no time of its own, and nothing has to walk over cells
+// as time passes.
 type line struct {
 	base  uint32
 	words [lineWords]uint32

@@ -1,7 +1,7 @@
 package ratelimit
 
-// The long window of an entry is a histogram, of which the newest bucket is in the entry, and the others are elsewhere: so most charges
-// need no more than the entry.
+// The long window of an entry is a histogram, of which the newest bucket is in the entry, and the others are
+// elsewhere: so most charges need no more than the entry.
 
 // longOf returns the charges of entry i in the long window.
 func (t *table) longOf(i uint32) histogram {

@@ -1,8 +1,9 @@
 package ratelimit
 
-// A cell of a sketch keeps the charges in the long window in a word: by four buckets, of which three are as long as the window; eight bits
-// are of the bucket that is the line's base, the next of the one before. So a charge counts for up to a third of the window too long. Each bucket
-// is as long as five of a histogram, of which sixteen are in no more than four of it, however they lie.
+// A cell of a sketch keeps the charges in the long window in a word: by four buckets, of which three are as
+// long as the window; eight bits are of the bucket that is the line's base, the next of the one before. So a
+// charge counts for up to a third of the window too long. Each bucket is as long as five of a histogram, of
+// which sixteen are in no more than four of it, however they lie.
 const (
 	longBuckets   = 4
 	longWidth     = (buckets - 1) / (longBuckets - 1)
@@ -40,7 +41,8 @@ func (l *line) raiseLong(cell uint32, h histogram) {
 	}
 }
 
-// leastLong returns a histogram with the lesser counts of two cells, each in the last of its buckets, and in none that is later than now.
+// leastLong returns a histogram with the lesser counts of two cells, each in the last of its buckets, and in
+// none that is later than now.
 func leastLong(a *line, aCell uint32, b *line, bCell, now uint32) (h histogram) {
 	last := max(a.base, b.base)
 	for bucket := last - min(last, longBuckets-1); bucket <= last; bucket++ {

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What goes through a sketch comes back with no charge lost that counts, and none that counts for longer than a third of the span more.
+// What goes through a sketch comes back with no charge lost that counts, and none that counts for longer than a
+// third of the span more.
 func TestALongCellLosesNothingThatCounts(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 3))
 	for range 2000 {

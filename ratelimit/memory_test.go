@@ -15,7 +15,8 @@ import (
 // What the package says of memory is for words of 64 bits. With shorter ones it is a little less.
 const longWords = bits.UintSize == 64
 
-// An entry is one line of the processor's cache, on every machine: the source, which is read by sync/atomic, must be aligned.
+// An entry is one line of the processor's cache, on every machine: the source, which is read by sync/atomic,
+// must be aligned.
 func TestAnEntryIsALine(t *testing.T) {
 	require.EqualValues(t, 64, unsafe.Sizeof(entry{}))
 }

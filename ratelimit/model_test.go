@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A model remembers every charge of every source, network and account that was let in and not given back, for ever, and every lock-out.
+// A model remembers every charge of every source, network and account that was let in and not given back, for
+// ever, and every lock-out.
 type model struct {
 	charges  map[any][]int64
 	lockouts map[source]int64 // the latest end
@@ -44,8 +45,9 @@ type networkKey struct {
 
 type accountKey uint64
 
-// Of trackers of all kinds none lets a source, a network or an account have more than it may, in the window and in the long one, whatever was
-// evicted and whichever attempts end in whatever order, and no lock-out ends early: compared with a model that forgets nothing.
+// Of trackers of all kinds none lets a source, a network or an account have more than it may, in the window and
+// in the long one, whatever was evicted and whichever attempts end in whatever order, and no lock-out ends
+// early: compared with a model that forgets nothing.
 func TestNoTrackerLetsMoreInThanItMay(t *testing.T) {
 	var all [3]int
 	for seed := range uint64(40) {

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The proof says that nobody gets a sixth charge whoever is evicted: so here the worst are, or those that hurt most, or any.
+// The proof says that nobody gets a sixth charge whoever is evicted: so here the worst are, or those that hurt
+// most, or any.
 func TestNoOrderOfEvictionBuysASixthFailure(t *testing.T) {
 	orders := map[string]func(sh *shard, i, j uint32, r *rand.Rand) bool{ // whether i goes before j
 		"at-random": func(_ *shard, _, _ uint32, r *rand.Rand) bool { return r.IntN(2) == 0 },
@@ -84,7 +85,8 @@ func TestEntriesHaveNoPointers(t *testing.T) {
 	require.True(t, hasPointers(reflect.TypeFor[struct{ a [2]DeniedError }]()), "else the above says nothing")
 }
 
-// hasPointers reports whether the collector would look into a value of a type. Kinds that are not known count as pointers.
+// hasPointers reports whether the collector would look into a value of a type. Kinds that are not known count
+// as pointers.
 func hasPointers(of reflect.Type) bool {
 	switch kind := of.Kind(); {
 	case kind == reflect.Struct:
@@ -101,8 +103,9 @@ func hasPointers(of reflect.Type) bool {
 	}
 }
 
-// A table of a million is swept with no lock held for longer than a tenth of a millisecond. As a hold that is long in one sweep and short in another was
-// that of whoever had the processor meanwhile, the longest of the shortest holds for the same entries counts: give it some sweeps, with -benchtime 5x.
+// A table of a million is swept with no lock held for longer than a tenth of a millisecond. As a hold that is
+// long in one sweep and short in another was that of whoever had the processor meanwhile, the longest of the
+// shortest holds for the same entries counts: give it some sweeps, with -benchtime 5x.
 func BenchmarkSweep(b *testing.B) {
 	tracker, err := NewTracker(Config{MaxAddresses: mostAddresses, Window: time.Hour, Prefixes: []PrefixLimit{}})
 	require.NoError(b, err)

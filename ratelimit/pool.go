@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// slots have what is kept of sources: MaxAddresses of them, for the entries of all tables of a tracker. A slot belongs to
-// one table at a time, and is guarded by the lock of that.
+// slots have what is kept of sources: MaxAddresses of them, for the entries of all tables of a tracker. A slot
+// belongs to one table at a time, and is guarded by the lock of that.
 type slots struct {
 	entries []entry
 	links   []link

@@ -18,14 +18,15 @@ const nearBytes = 512 << 10
 
 const lineBytes = 4 * (1 + lineWords)
 
-// A network has no more charges than any wider one that it is in. So what is counted of the wider ones bounds what can be those of a narrower one, whose
-// tallies may be full of others': a bound takes that from each tier in turn, the widest first.
+// A network has no more charges than any wider one that it is in. So what is counted of the wider ones bounds
+// what can be those of a narrower one, whose tallies may be full of others': a bound takes that from each tier
+// in turn, the widest first.
 type bound int
 
 const unbounded bound = math.MaxInt
 
-// admits reports whether a network of a tier may be charged that has so many charges at the most, and makes that the bound of those in it. What is
-// counted beyond a limit says nothing of how many there were.
+// admits reports whether a network of a tier may be charged that has so many charges at the most, and makes
+// that the bound of those in it. What is counted beyond a limit says nothing of how many there were.
 func (b *bound) admits(t *tier, most int) bool {
 	if most < t.limit {
 		*b = min(*b, bound(most))
@@ -34,8 +35,9 @@ func (b *bound) admits(t *tier, most int) bool {
 	return int(*b) < t.limit || t.observe
 }
 
-// roomy reports whether all networks of a login that are not only observed have room, whatever the time is. To ask before the clock is read
-// brings their tallies from memory while the processor waits for the entry. If they are nearer than that, it only delays the clock, and judgePrefixes is as quick.
+// roomy reports whether all networks of a login that are not only observed have room, whatever the time is. To
+// ask before the clock is read brings their tallies from memory while the processor waits for the entry. If
+// they are nearer than that, it only delays the clock, and judgePrefixes is as quick.
 func (t *table) roomy(l *login) bool {
 	if !t.far {
 		return false

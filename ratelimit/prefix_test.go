@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Networks are asked before the clock is read where they are far away in memory, and after it where they are near: that they are limited is the same.
+// Networks are asked before the clock is read where they are far away in memory, and after it where they are
+// near: that they are limited is the same.
 func TestNetworksNearAndFar(t *testing.T) {
 	for _, test := range []struct {
 		far   bool
@@ -44,7 +45,8 @@ func TestNetworksNearAndFar(t *testing.T) {
 	require.True(t, newTracker(Config{MaxAddresses: 200_000}.withDefaults(), mostShards).shards[0].far)
 }
 
-// Any hash has two tallies in a line of its tier, and all tallies are some hash's. Who shares one of them seldom shares the other.
+// Any hash has two tallies in a line of its tier, and all tallies are some hash's. Who shares one of them
+// seldom shares the other.
 func TestSpotsAreInTheirTier(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for _, addresses := range []int{1, 1000} {
@@ -138,7 +140,8 @@ func TestNetworksAreFullWhenBothTalliesAre(t *testing.T) {
 	require.Equal(t, 3, p.count(line, at, tb.rule.buckets.at(tracker.now())))
 }
 
-// A narrow network of which both tallies are full of others is not denied, nor shown as full, as long as a wider one that it is in has room.
+// A narrow network of which both tallies are full of others is not denied, nor shown as full, as long as a
+// wider one that it is in has room.
 func TestAWiderNetworkBoundsANarrowerOne(t *testing.T) {
 	tracker := newTracker(Config{}.withDefaults(), 1)
 	tb, s := &tracker.shards[0].table, source(0x2a00<<48)
@@ -157,7 +160,8 @@ func TestAWiderNetworkBoundsANarrowerOne(t *testing.T) {
 	}
 }
 
-// A network whose bits are not in the filter has no charges, whatever its tallies say; one that was charged is in it for as long as that counts.
+// A network whose bits are not in the filter has no charges, whatever its tallies say; one that was charged is
+// in it for as long as that counts.
 func TestNetworksThatWereNotSeenAreNotDenied(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 5))
 	for _, limit := range []int{1, 20, 50, 255} {

@@ -24,8 +24,8 @@ func TestTheClockOfAJournalNeverGoesBack(t *testing.T) {
 	})
 }
 
-// Whoever writes a record does so after he has unlocked the table, so another may be faster. The later of two is the one that was made later,
-// wherever it stands.
+// Whoever writes a record does so after he has unlocked the table, so another may be faster. The later of two
+// is the one that was made later, wherever it stands.
 func TestRecordsAreReadInTheOrderInWhichTheyWereMade(t *testing.T) {
 	s, ok := sourceOf(addrOf(1))
 	require.True(t, ok)

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// origin is what the times of errors are counted from. It is one for all trackers, so an error needs no pointer to a clock, and keeps no
-// tracker in memory. A bubble of testing/synctest, whose clock is not that of origin, finds it some decades ahead, and a difference of two times is
-// right there as well.
+// origin is what the times of errors are counted from. It is one for all trackers, so an error needs no pointer
+// to a clock, and keeps no tracker in memory. A bubble of testing/synctest, whose clock is not that of origin,
+// finds it some decades ahead, and a difference of two times is right there as well.
 var origin = time.Now()
 
-// A refusal is what a [LockedError] and a [BusyError] consist of: two words, which nobody writes once they are made. So two refusals with the
-// same words may be one, whoever is told and for whatever reason, and nobody who keeps one sees another's.
+// A refusal is what a [LockedError] and a [BusyError] consist of: two words, which nobody writes once they are
+// made. So two refusals with the same words may be one, whoever is told and for whatever reason, and nobody who
+// keeps one sees another's.
 type refusal struct {
 	what  uint64 // of a LockedError the source; of a BusyError the reason, and above it the length of the prefix
 	until int64  // nanoseconds after origin; zero: nobody has said
@@ -46,9 +47,10 @@ func (k *kept) get(what uint64, until int64) *refusal {
 	return now
 }
 
-// Refusals keep the errors of attempts that are refused, for whoever is refused knocks often: it then costs no allocation. What is said
-// of a source for its own charges is kept for its slot, until something else is said of that; what is said of networks, of accounts and of
-// those whom the table does not have is shared by all who are told it.
+// Refusals keep the errors of attempts that are refused, for whoever is refused knocks often: it then costs no
+// allocation. What is said of a source for its own charges is kept for its slot, until something else is said
+// of that; what is said of networks, of accounts and of those whom the table does not have is shared by all who
+// are told it.
 type refusals struct {
 	slots     []kept // of the first so many; those that come after share them
 	crowded   []kept // for each tier as many as it has buckets
@@ -108,7 +110,8 @@ func (s *shared) refuse(v verdict, of source, i uint32, tracked bool, now int64)
 	return (*BusyError)(k.get(uint64(reasons[v.kind])|uint64(v.bits)<<8, s.clock.told(v.until)))
 }
 
-// tierNumber returns the number of the tier for networks of a family with prefixes of a length, of those of both families.
+// tierNumber returns the number of the tier for networks of a family with prefixes of a length, of those of
+// both families.
 func (r *rule) tierNumber(f family, length uint8) uint32 {
 	n := slices.IndexFunc(r.tiers[f], func(t tier) bool { return t.bits == int(length) })
 	if f == ipv6 {
@@ -117,9 +120,10 @@ func (r *rule) tierNumber(f family, length uint8) uint32 {
 	return uint32(n)
 }
 
-// A board has the refusals of strangers, who come in any number, by the time when they end. That is rounded up, so that each time at which
-// one of them may end has a cell of its own: to units of a power of two nanoseconds, of which a span has 31 to 62, and if it is 64 of
-// these or more from now, by up to a sixteenth of what is left. So no crowd allocates, however far apart its sources were charged.
+// A board has the refusals of strangers, who come in any number, by the time when they end. That is rounded up,
+// so that each time at which one of them may end has a cell of its own: to units of a power of two nanoseconds,
+// of which a span has 31 to 62, and if it is 64 of these or more from now, by up to a sixteenth of what is
+// left. So no crowd allocates, however far apart its sources were charged.
 type board struct {
 	unit  int   // 2 to the power of it nanoseconds
 	rows  int64 // of cells for ends that are far
@@ -129,8 +133,9 @@ type board struct {
 const (
 	near = 64 // cells for ends that are less than 64 units away
 
-	// Ends from 64 units on, from 128 on, from 256 on and so on have a row each, and units of their own, of which 16 to 32 are left: so there
-	// are 18 of them at the most. Eight rows are for all within 264 spans: two days, if a span is a quarter of an hour.
+	// Ends from 64 units on, from 128 on, from 256 on and so on have a row each, and units of their own, of
+	// which 16 to 32 are left: so there are 18 of them at the most. Eight rows are for all within 264 spans:
+	// two days, if a span is a quarter of an hour.
 	far         = 20
 	mostFarRows = 8
 )

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// many is how many attempts are looked at: AllocsPerRun rounds down, so what one in two allocates is seen only in a run of many.
+// many is how many attempts are looked at: AllocsPerRun rounds down, so what one in two allocates is seen only
+// in a run of many.
 const many = 1000
 
 func address(n int) netip.Addr {
@@ -42,8 +43,8 @@ var ways = map[string]func(r refused) error{
 	},
 }
 
-// requireNoAllocation refuses attempts in some ways, all of them if none is named, and requires that it allocates nothing once
-// each has been refused before.
+// requireNoAllocation refuses attempts in some ways, all of them if none is named, and requires that it
+// allocates nothing once each has been refused before.
 func requireNoAllocation(t *testing.T, r refused, refusal func(error) bool, names ...string) {
 	t.Helper()
 	if len(names) == 0 {
@@ -177,8 +178,8 @@ func TestWhoKnocksSeldomIsRefusedWithoutAllocation(t *testing.T) {
 	})
 }
 
-// Those whom the table had to forget are denied for what the sketch remembers, each until another time: of charges, within a window, and
-// of lock-outs, within a day.
+// Those whom the table had to forget are denied for what the sketch remembers, each until another time: of
+// charges, within a window, and of lock-outs, within a day.
 func TestStrangersAreRefusedWithoutAllocation(t *testing.T) {
 	for name, before := range map[string]func(tracker *Tracker, addr netip.Addr, n int){
 		"charges": func(tracker *Tracker, addr netip.Addr, n int) {
@@ -320,7 +321,8 @@ func TestRetryAfterAllocatesNothing(t *testing.T) {
 	require.False(t, ok)
 }
 
-// At any time each end of refusals that a board can say has a cell of its own, and is no earlier than the true one, and not much later.
+// At any time each end of refusals that a board can say has a cell of its own, and is no earlier than the true
+// one, and not much later.
 func TestABoardHasACellForEachEnd(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, span := range []time.Duration{1, 100, time.Microsecond, time.Minute, 90 * time.Second, 15 * time.Minute, 24 * time.Hour, longest} {
@@ -451,8 +453,9 @@ func TestZeroErrors(t *testing.T) {
 	synctest.Test(t, zero)
 }
 
-// Attempts at accounts that are slow are refused without an allocation, at any pace, and where the newest charge was given back, so that nothing is known of the one
-// before but its bucket; and nobody is told to wait for much longer than he has to.
+// Attempts at accounts that are slow are refused without an allocation, at any pace, and where the newest
+// charge was given back, so that nothing is known of the one before but its bucket; and nobody is told to wait
+// for much longer than he has to.
 func TestAccountsSlowForLong(t *testing.T) {
 	for _, limit := range []int{1, 10, 255} {
 		for _, window := range []time.Duration{time.Minute, 15 * time.Minute, time.Hour, 26 * time.Hour} {

@@ -14,8 +14,8 @@ type shard struct {
 	_ [shardSize - unsafe.Sizeof(sync.Mutex{}) - unsafe.Sizeof(table{})]byte
 }
 
-// shardSize is what a shard takes, so that each begins with a line of the processor's cache, or eight bytes after, for the allocator may have a
-// header before the first.
+// shardSize is what a shard takes, so that each begins with a line of the processor's cache, or eight bytes
+// after, for the allocator may have a header before the first.
 const shardSize = 384
 
 const (
@@ -67,8 +67,9 @@ func (t *Tracker) inRoom(sh *shard, s source, f func() bool) {
 	}
 }
 
-// makeRoom makes room in the pool for a source of a family where the shard, which must be locked, has none itself, or only
-// at the cost of one that is suspicious: it evicts the least suspicious of all. The shard is unlocked meanwhile.
+// makeRoom makes room in the pool for a source of a family where the shard, which must be locked, has none
+// itself, or only at the cost of one that is suspicious: it evicts the least suspicious of all. The shard is
+// unlocked meanwhile.
 func (t *Tracker) makeRoom(sh *shard, f family, now int64) {
 	f = sh.victims(f)
 	least, from := int(^uint(0)>>1), sh
@@ -92,15 +93,16 @@ func (t *Tracker) makeRoom(sh *shard, f family, now int64) {
 	sh.mu.Lock()
 }
 
-// sweepChunk cells of an index take 30 µs at a million entries that all go (EPYC, Go 1.26; BenchmarkSweep), and a few at a
-// thousand: the longest that an attempt waits for a sweep. Where networks are so wide that a table has more entries than cells, it is as many entries.
+// sweepChunk cells of an index take 30 µs at a million entries that all go (EPYC, Go 1.26; BenchmarkSweep), and
+// a few at a thousand: the longest that an attempt waits for a sweep. Where networks are so wide that a table
+// has more entries than cells, it is as many entries.
 const sweepChunk = 64
 
 // chunk returns how many cells of the index are looked at with the table locked.
 func (t *table) chunk() int { return max(1, sweepChunk*len(t.index)/max(len(t.index), int(t.has))) }
 
-// inChunks calls f for all entries, some at a time, with their shard locked: those in the cells of the index from one number to
-// another.
+// inChunks calls f for all entries, some at a time, with their shard locked: those in the cells of the index
+// from one number to another.
 func (t *Tracker) inChunks(f func(sh *shard, from, to int)) {
 	for i := range t.shards {
 		sh := &t.shards[i]

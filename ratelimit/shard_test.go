@@ -17,8 +17,8 @@ func addrOf(n uint32) netip.Addr {
 	return netip.AddrFrom4(four)
 }
 
-// Many at once, in all tables, with sweeps, locks and unlocks of others: nobody gets a sixth failure, no slot is lost or shared, and
-// the bound holds all the time.
+// Many at once, in all tables, with sweeps, locks and unlocks of others: nobody gets a sixth failure, no slot
+// is lost or shared, and the bound holds all the time.
 func TestTablesShareOneBound(t *testing.T) {
 	const bound, addresses, each = 64, 300, 4000
 	tracker := newTracker(Config{MaxAddresses: bound, Prefixes: []PrefixLimit{}}.withDefaults(), 8)
@@ -95,7 +95,8 @@ func TestNetworksAreOfOneTable(t *testing.T) {
 	require.Equal(t, 1, shardsFor(Config{Prefixes: []PrefixLimit{{IPv4: true, Bits: 8, Failures: 9}}}.withDefaults()))
 }
 
-// Where all sources are in one network, and so in one table with more of them than its index has cells, no more are looked at with that locked than elsewhere.
+// Where all sources are in one network, and so in one table with more of them than its index has cells, no more
+// are looked at with that locked than elsewhere.
 func TestChunksAreOfSoManyEntries(t *testing.T) {
 	tracker := newTracker(Config{MaxAddresses: 20_000, Prefixes: []PrefixLimit{{Bits: 32, Failures: 255, Observe: true}}}.withDefaults(), 64)
 	for n := range source(20_000) {

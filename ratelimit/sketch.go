@@ -25,15 +25,15 @@ import "sync"
 // on who is evicted, or on what an attacker knows. Chance only decides how many others a source shares its
 // cells with.
 //
-// The ends of lock-outs, the times when strikes are forgiven, and the charges in the long window are remembered in the same way, in cells of
-// their own, of which fewer suffice. In the long window a newcomer
-// always has a window's worth of it left: by a flood that goes on all day, strangers would otherwise be
-// denied until the next. So each time a source gets itself evicted may give it that
-// many failures more in the long window, and none in the short.
+// The ends of lock-outs, the times when strikes are forgiven, and the charges in the long window are remembered
+// in the same way, in cells of their own, of which fewer suffice. In the long window a newcomer always has a
+// window's worth of it left: by a flood that goes on all day, strangers would otherwise be denied until the
+// next. So each time a source gets itself evicted may give it that many failures more in the long window, and
+// none in the short.
 //
-// Charges are kept by their ticks, rounded up: see leftBits. Who recalls one that is later than now takes now, which is no earlier than any
-// charge was; and one that is so old that it counts no more is left out. So nothing above changes, and a source that was evicted is
-// denied for up to a tick more.
+// Charges are kept by their ticks, rounded up: see leftBits. Who recalls one that is later than now takes now,
+// which is no earlier than any charge was; and one that is so old that it counts no more is left out. So
+// nothing above changes, and a source that was evicted is denied for up to a tick more.
 //
 // The idea of inheriting the maximum of the evicted is that of Space-Saving (Metwally,
 // Agrawal and El Abbadi, ICDT 2005); two rows and the minimum are those of the Count-Min sketch (Cormode and
@@ -51,11 +51,13 @@ type sketch struct {
 
 const sketchRows = 2
 
-// mostCells bounds what the sketches of large trackers take. It is of a row; those of networks are of all tables together.
+// mostCells bounds what the sketches of large trackers take. It is of a row; those of networks are of all
+// tables together.
 const mostCells = 1 << 17
 
-// newSketch returns a sketch with eight cells in a row for the charges of five addresses in the table. A flood of five strangers for each
-// address, from few networks and at once in every window, then denies less than one newcomer in a hundred.
+// newSketch returns a sketch with eight cells in a row for the charges of five addresses in the table. A flood
+// of five strangers for each address, from few networks and at once in every window, then denies less than one
+// newcomer in a hundred.
 func newSketch(c Config) *sketch {
 	cells := func(forEach, addresses int) int { return min(max(c.MaxAddresses*forEach/addresses, 64), mostCells) }
 	s := &sketch{
@@ -109,7 +111,8 @@ func (s *sketch) judge(hash uint64, failures int, now int64) verdict {
 	return verdict{}
 }
 
-// lockedUntil returns when a lock-out of a source ends at the latest, or zero if none is remembered that has not ended.
+// lockedUntil returns when a lock-out of a source ends at the latest, or zero if none is remembered that has
+// not ended.
 func (s *sketch) lockedUntil(hash uint64, now int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,8 +129,8 @@ func (s *sketch) charge(hash uint64, j int) int64 {
 	return s.ticks.start(min(a.leftTick(at, j), b.leftTick(bt, j)))
 }
 
-// recall sets the times of an entry to what is remembered at least of a source, and returns the rest of it, with no bucket of the long window that is later
-// than one.
+// recall sets the times of an entry to what is remembered at least of a source, and returns the rest of it,
+// with no bucket of the long window that is later than one.
 func (s *sketch) recall(hash uint64, stamps []int64, now int64, bucket uint32) (forgivenAt int64, long histogram) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,8 +5,9 @@ import (
 	"net/netip"
 )
 
-// A source is whom an address stands for, in one word: the upper half of an IPv6 address. For IPv4 that is the upper half of its 6to4
-// network, 2002:a.b.c.d::/48, which is no source of IPv6, as all addresses in it are of IPv4.
+// A source is whom an address stands for, in one word: the upper half of an IPv6 address. For IPv4 that is the
+// upper half of its 6to4 network, 2002:a.b.c.d::/48, which is no source of IPv6, as all addresses in it are of
+// IPv4.
 type source uint64
 
 type family uint8
@@ -80,9 +81,10 @@ func sourceOf16(addr [16]byte) source {
 	return source(upper)
 }
 
-// embedded returns the address of IPv4 in one of IPv6 that a local NAT64 made. Which part of 64:ff9b:1::/48 that has for a prefix is
-// up to the network, and nothing in the address says so. But what follows the address of IPv4 is zero (RFC 6052, 2.2), so a shorter
-// prefix is told from a longer one by its zeros, except where the address itself ends in them: that of a network, which nobody has.
+// embedded returns the address of IPv4 in one of IPv6 that a local NAT64 made. Which part of 64:ff9b:1::/48
+// that has for a prefix is up to the network, and nothing in the address says so. But what follows the address
+// of IPv4 is zero (RFC 6052, 2.2), so a shorter prefix is told from a longer one by its zeros, except where the
+// address itself ends in them: that of a network, which nobody has.
 func embedded(upper, lower uint64) uint32 {
 	switch {
 	case lower<<24 == 0: // of 48 bits; the eight bits from the 64th on are always zero

@@ -44,8 +44,9 @@ func (t *table) forgivenAt(e *entry) int64 {
 
 const century = 10 * int64(longest)
 
-// setStrikes gives an entry as many strikes as are forgiven at a time, after a lock-out that ended at another or before. If the sketch took the
-// first from one source and the second from another, they may be further from each other than all strikes are.
+// setStrikes gives an entry as many strikes as are forgiven at a time, after a lock-out that ended at another
+// or before. If the sketch took the first from one source and the second from another, they may be further from
+// each other than all strikes are.
 func (t *table) setStrikes(e *entry, forgivenAt, ended int64) {
 	if left := forgivenAt - ended; left > 0 {
 		e.strikes = uint8(min((left-1)/t.rule.maxLockout+1, t.rule.mostStrikes()))
@@ -167,7 +168,8 @@ func (t *table) reset(i uint32) {
 	clear(t.marksOf(i))
 }
 
-// lockNow locks a source for a span, without a strike, and never for less than it is. It reports whether there was room.
+// lockNow locks a source for a span, without a strike, and never for less than it is. It reports whether there
+// was room.
 func (t *table) lockNow(s source, span, now int64) (ok bool) {
 	hash := t.hash(s)
 	i, ok := t.find(hash, s)

@@ -16,8 +16,8 @@ import (
 // of one of three kinds: open, until somebody says how the attempt went; a failure; or
 // inherited from the sketch, when the source was not in the table and may have been before.
 type table struct {
-	// All that most attempts write is in one line of the processor's cache with the lock of a shard. What they read besides is in the next,
-	// which all processors can have at a time.
+	// All that most attempts write is in one line of the processor's cache with the lock of a shard. What they
+	// read besides is in the next, which all processors can have at a time.
 	last    int64  // the last charge: each of the table is at a time of its own, which names it
 	alarmed uint32 // failures that the alarm has not been told of
 	window  uint32 // in which they were
@@ -173,8 +173,9 @@ func newTable(s *shared, tables int) table {
 
 func (s *shared) hash(of source) uint64 { return s.key.hash(uint64(of)) }
 
-// charge charges an attempt, of entry i or of a stranger, if it is allowed, and returns the time that names the charge, and the entry
-// in which it is the first. One that is only allowed to an acquaintance is charged to nobody else; its name is negative.
+// charge charges an attempt, of entry i or of a stranger, if it is allowed, and returns the time that names the
+// charge, and the entry in which it is the first. One that is only allowed to an acquaintance is charged to
+// nobody else; its name is negative.
 func (t *table) charge(l *login, i uint32, ok bool, now int64) (id int64, at uint32, v verdict) {
 	v = t.verdict(l, i, ok, now)
 	now = t.roundUp(max(now, t.last+1)) // the name of the charge; no other of the table has it
@@ -258,8 +259,8 @@ func (t *table) entryOf(l *login, id int64) (i uint32, j int, ok bool) {
 	return i, j, j >= 0 && t.openOf(i)>>j&1 != 0 // or settled before, or so long ago that it does not matter
 }
 
-// confirm makes a charge of a source a failure, which entry i had when it was made, if that is all there is to do: if it locks nobody out,
-// and is not compared with other failures. It reports whether it has done so.
+// confirm makes a charge of a source a failure, which entry i had when it was made, if that is all there is to
+// do: if it locks nobody out, and is not compared with other failures. It reports whether it has done so.
 func (t *table) confirm(i uint32, s source, id int64) bool {
 	if id < 0 || !t.holds(i, s) {
 		return false

@@ -5,25 +5,30 @@ import (
 	"time"
 )
 
-// A tally counts charges over a span of time, as strokes on a stick: a string of bits in words, the newest the lowest of the first. A one is a charge, and
-// a zero the end of a bucket. A charge moves all bits up by one and puts a one below them, and time that passes puts a zero there for each bucket. What is
-// above the twelfth zero is too old, and taken off. So a tally takes a bit for a charge and twelve for the time, and knows no time itself: that is in
-// its line.
+// A tally counts charges over a span of time, as strokes on a stick: a string of bits in words, the newest the
+// lowest of the first. A one is a charge, and a zero the end of a bucket. A charge moves all bits up by one and
+// puts a one below them, and time that passes puts a zero there for each bucket. What is above the twelfth zero
+// is too old, and taken off. So a tally takes a bit for a charge and twelve for the time, and knows no time
+// itself: that is in its line.
 //
-// Twelve buckets are eleven that have passed, which are as long as the span, and the present one. So what a tally counts is never less than the charges
-// in the span, and may be more by those of an eleventh of it.
+// Twelve buckets are eleven that have passed, which are as long as the span, and the present one. So what a
+// tally counts is never less than the charges in the span, and may be more by those of an eleventh of it.
 //
-// A tally is made for a limit, which leaves room for as many ones as that and all twelve zeros. Who shares it with others may find it with
-// more: then the oldest ones are pushed out at the top. A limit is kept all the same, for what is to be proved of each that shares the tally is that
-// it counts no less than his charges in the span, or the limit or more:
+// A tally is made for a limit, which leaves room for as many ones as that and all twelve zeros. Who shares it
+// with others may find it with more: then the oldest ones are pushed out at the top. A limit is kept all the
+// same, for what is to be proved of each that shares the tally is that it counts no less than his charges in
+// the span, or the limit or more:
 //
-//   - When a one is pushed out, all bits of the string came after it. So when twelve zeros are among them it is too old, and until then it is missing.
+//   - When a one is pushed out, all bits of the string came after it. So when twelve zeros are among them it is
+//     too old, and until then it is missing.
 //   - While less than twelve zeros are there, all other bits are ones, and these are more than the limit.
-//   - A refund takes a one of the bucket in which it was made, and only while twelve zeros are there. By then no charge that counts is missing, so it
-//     takes no other's, and the zero that comes in at the top stands for nothing that counts. At another time it takes none, which is on the strict side.
+//   - A refund takes a one of the bucket in which it was made, and only while twelve zeros are there. By then
+//     no charge that counts is missing, so it takes no other's, and the zero that comes in at the top stands
+//     for nothing that counts. At another time it takes none, which is on the strict side.
 type tally []uint32
 
-// tallyBuckets is how many of a tally's buckets count. With no more than these a limit of 20 and its zeros are one word, one of 50 two, and one of 80 three.
+// tallyBuckets is how many of a tally's buckets count. With no more than these a limit of 20 and its zeros are
+// one word, one of 50 two, and one of 80 three.
 const tallyBuckets = 12
 
 const wordBits = 32
@@ -31,7 +36,8 @@ const wordBits = 32
 // tallyWords returns how many words a tally has that is made for a limit.
 func tallyWords(limit int) int { return (limit + tallyBuckets + wordBits - 1) / wordBits }
 
-// tallyWidth returns the width of the buckets for a span: a second at least, so that their numbers suffice for a century.
+// tallyWidth returns the width of the buckets for a span: a second at least, so that their numbers suffice for
+// a century.
 func tallyWidth(span int64) int64 {
 	return max(int64(time.Second), (span+tallyBuckets-2)/(tallyBuckets-1))
 }
@@ -115,7 +121,8 @@ func (c tally) age(ended uint32) {
 	}
 }
 
-// find returns the place of the first bit of a kind, one or zero, that has so many of its kind below it, or the length if there is none.
+// find returns the place of the first bit of a kind, one or zero, that has so many of its kind below it, or the
+// length if there is none.
 func (c tally) find(below int, kind uint32) int {
 	for i, word := range c {
 		word ^= kind - 1 // so that those which are looked for are ones

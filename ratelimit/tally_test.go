@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A stick is what a tally should be: it has the buckets of all charges of each of three who share it, and forgets none that counts.
+// A stick is what a tally should be: it has the buckets of all charges of each of three who share it, and
+// forgets none that counts.
 type stick struct {
 	of     [3][]uint32
 	made   []uint32 // all, with those that were given back
@@ -36,8 +37,9 @@ func (s *stick) newest() (bucket uint32) {
 	return bucket
 }
 
-// A line of tallies is compared, after each of many operations by chance, with lists of all charges of three who share each. Unless it had no room for more
-// in the span, it counts exactly those that were not given back. It never counts more than were made, nor fewer than one of the three has, or no less than the limit.
+// A line of tallies is compared, after each of many operations by chance, with lists of all charges of three
+// who share each. Unless it had no room for more in the span, it counts exactly those that were not given back.
+// It never counts more than were made, nor fewer than one of the three has, or no less than the limit.
 func TestTalliesCountWhatThereIs(t *testing.T) {
 	exact, strict, full := 0, 0, 0
 	for limit := 1; limit <= mostInBucket; limit += 1 + limit/6 {
@@ -118,7 +120,8 @@ func TestTalliesCountWhatThereIs(t *testing.T) {
 	require.Greater(t, min(exact, strict, full), 10_000)
 }
 
-// The buckets of a tally that have passed are as long as the span, and one that is the newest counts whatever of it has passed.
+// The buckets of a tally that have passed are as long as the span, and one that is the newest counts whatever
+// of it has passed.
 func TestTalliesErrByAnEleventh(t *testing.T) {
 	for _, span := range []time.Duration{1, time.Second, 15 * time.Minute, 1001*time.Second + 1, 24 * time.Hour} {
 		width := tallyWidth(int64(span))

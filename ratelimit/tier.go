@@ -2,16 +2,17 @@ package ratelimit
 
 import "math/bits"
 
-// A tier counts the charges of networks, in a sketch: a network has two tallies, and a tally counts the charges of all networks that share it.
-// Each of its two counts is no less than what a network was charged, or than the limit, so no network gets more than that,
-// and nothing is ever evicted that a flood could make the tier forget (Cormode and
-// Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about limit charges
-// for each tally to do so.
+// A tier counts the charges of networks, in a sketch: a network has two tallies, and a tally counts the charges
+// of all networks that share it. Each of its two counts is no less than what a network was charged, or than the
+// limit, so no network gets more than that, and nothing is ever evicted that a flood could make the tier forget
+// (Cormode and Muthukrishnan, LATIN 2004). A flood can only make it err on the strict side, and needs about
+// limit charges for each tally to do so.
 //
-// Both tallies of a network are in one line, so that to count a charge takes one from memory. The line also has a filter of the networks that it
-// was charged for: four bits of each, in a word for the period of twelve buckets that is now and in one for the period before (Bloom, CACM 1970). A
-// charge that counts was made in one of these, so a network of which a bit is missing has none, whatever its tallies say. A flood from few networks fills
-// tallies, but few bits; one from many sets all bits, but fills no tally.
+// Both tallies of a network are in one line, so that to count a charge takes one from memory. The line also has
+// a filter of the networks that it was charged for: four bits of each, in a word for the period of twelve
+// buckets that is now and in one for the period before (Bloom, CACM 1970). A charge that counts was made in one
+// of these, so a network of which a bit is missing has none, whatever its tallies say. A flood from few
+// networks fills tallies, but few bits; one from many sets all bits, but fills no tally.
 //
 // A tier is the same for all tables, and each has lines of its own.
 type tier struct {
@@ -46,8 +47,9 @@ func newTier(p PrefixLimit, addresses, tables int) tier {
 	}
 }
 
-// tierTallies returns how many tallies a table is to have at least: as many as a flood of ten strangers for each address, five of a window and five
-// of that before, which are in the oldest bucket yet if they came at once, fills to half of the limit, or if nobody is denied, to three quarters.
+// tierTallies returns how many tallies a table is to have at least: as many as a flood of ten strangers for
+// each address, five of a window and five of that before, which are in the oldest bucket yet if they came at
+// once, fills to half of the limit, or if nobody is denied, to three quarters.
 func tierTallies(p PrefixLimit, addresses, most int) int {
 	const flood, each = 10, 2 // each stranger is counted in two
 	tallies := 2 * each * flood * addresses / p.Failures
@@ -63,8 +65,9 @@ func (t *tier) hash(s source) uint64 { return t.key.hash(uint64(s) >> t.shift) }
 // spots are where a network is: in which line, in which tallies of it, and by which bits of the filter.
 type spots struct{ line, a, b, seen uint32 }
 
-// What chooses the spots of a network are bits of its hash: other ones for each, so that none waits for another, and none of those that have
-// chosen the table. There are at least twice as many for each as are needed at the most.
+// What chooses the spots of a network are bits of its hash: other ones for each, so that none waits for
+// another, and none of those that have chosen the table. There are at least twice as many for each as are
+// needed at the most.
 const (
 	lineBits  = 19
 	tallyBits = 8

@@ -22,16 +22,16 @@
 //
 // # Window and lock-out
 //
-// The window slides exactly: each source has at most Config.Failures charges in any
-// Config.Window, by the time of each charge, to the nanosecond (of a Window of more than 18 minutes, to a part in 500,000 million). As many failures in one window lock the
-// source for Config.Lockout, which is counted apart from the window, lasts its full time and is not
-// prolonged by knocking. Each further lock-out is twice as long, up to Config.MaxLockout, until the
-// source has been quiet for as long as that.
+// The window slides exactly: each source has at most Config.Failures charges in any Config.Window, by the time
+// of each charge, to the nanosecond (of a Window of more than 18 minutes, to a part in 500,000 million). As
+// many failures in one window lock the source for Config.Lockout, which is counted apart from the window, lasts
+// its full time and is not prolonged by knocking. Each further lock-out is twice as long, up to
+// Config.MaxLockout, until the source has been quiet for as long as that.
 //
 // # Sources
 //
-// An IPv4 source is an address, an IPv6 source a /64, which is what one customer
-// gets. IPv4 addresses inside IPv6 (mapped, 6to4, NAT64 of all or of one network, Teredo) are IPv4. Zones do not matter.
+// An IPv4 source is an address, an IPv6 source a /64, which is what one customer gets. IPv4 addresses inside
+// IPv6 (mapped, 6to4, NAT64 of all or of one network, Teredo) are IPv4. Zones do not matter.
 //
 // # Bounds
 //
@@ -45,27 +45,31 @@
 //
 // # Memory
 //
-// All of it is taken when the tracker is made, except the errors of attempts that are refused, 16 bytes each, which are made when they are first returned and
-// then kept: up to one for each address and 16,384, and some hundreds that strangers share. [Tracker.Bytes] says how much it is, with those: 313 kB for 1,000 addresses, 2.9 MB for
-// 10,000, and 137 MB for a million. Of the 313 kB
+// All of it is taken when the tracker is made, except the errors of attempts that are refused, 16 bytes each,
+// which are made when they are first returned and then kept: up to one for each address and 16,384, and some
+// hundreds that strangers share. [Tracker.Bytes] says how much it is, with those: 313 kB for 1,000 addresses,
+// 2.9 MB for 10,000, and 137 MB for a million. Of the 313 kB
 //
 //   - 74 are entries, each of 64 bytes without a pointer, and the lists by suspicion; 16 are their long windows;
-//   - 59 are the sketches, one for each family, which keep 99 of 100 strangers from being denied by a flood of the other thousands;
+//   - 59 are the sketches, one for each family, which keep 99 of 100 strangers from being denied by a flood of
+//     the other thousands;
 //   - 51 are accounts and who has logged in to them, and 20 marks of which charge was against which account;
 //   - 25 are networks;
 //   - 32 are errors: 24 of addresses, 8 of strangers;
 //   - 25 are tables and their indexes;
 //   - 7 are events that wait.
 //
-// What is turned off takes nothing: without limits on accounts (Config.AccountFailures), on networks (Config.Prefixes) and in the long window
-// (Config.LongFailures) it is 208 kB. Nothing that a client sends is kept.
+// What is turned off takes nothing: without limits on accounts (Config.AccountFailures), on networks
+// (Config.Prefixes) and in the long window (Config.LongFailures) it is 208 kB. Nothing that a client sends is
+// kept.
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine. An attempt takes one of up to 64 locks, which it shares with the
-// other sources of its network, for less than a microsecond. It allocates nothing, whether it is let in or refused: an error is made
-// when it is first said, and those who are told the same later get the same one. Only of more than 16,384 addresses some have to make theirs
-// again. See DESIGNS.md for what an attempt takes, and what else was tried.
+// All methods may be called from any goroutine. An attempt takes one of up to 64 locks, which it shares with
+// the other sources of its network, for less than a microsecond. It allocates nothing, whether it is let in or
+// refused: an error is made when it is first said, and those who are told the same later get the same one. Only
+// of more than 16,384 addresses some have to make theirs again. See DESIGNS.md for what an attempt takes, and
+// what else was tried.
 package ratelimit
 
 import (
@@ -148,8 +152,8 @@ func (t *Tracker) begin(l *login) (id int64, at uint32, err error) {
 	return id, at, err
 }
 
-// charge charges an attempt in a shard, which must be locked, and returns the name of the charge and the entry that has it. Whoever is locked out is told so by the coarse clock, if he is
-// for a while to come.
+// charge charges an attempt in a shard, which must be locked, and returns the name of the charge and the entry
+// that has it. Whoever is locked out is told so by the coarse clock, if he is for a while to come.
 func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 	i, ok := sh.find(l.hash, l.source)
 	if ok && l.account == 0 && sh.pool.entries[i].lockedUntil != 0 {
@@ -226,9 +230,9 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 	}
 }
 
-// Unlock forgets what is known of the source of addr, its lock-out included, and
-// reports whether it was denied: for an administrator. What was counted against its networks stays. A source that had been
-// forgotten may be denied again if more others than fit are locked out meanwhile.
+// Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied:
+// for an administrator. What was counted against its networks stays. A source that had been forgotten may be
+// denied again if more others than fit are locked out meanwhile.
 func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
@@ -265,8 +269,8 @@ func (t *Tracker) Len() int {
 	return n[ipv4] + n[ipv6]
 }
 
-// Bytes returns what the tracker takes of the heap, to a fiftieth, with the errors that it may come to keep. It does not
-// change.
+// Bytes returns what the tracker takes of the heap, to a fiftieth, with the errors that it may come to keep. It
+// does not change.
 func (t *Tracker) Bytes() int64 { return t.bytes }
 
 // A Record is what is known of one source.
@@ -331,7 +335,8 @@ type Attempt struct { // in six words: seven are returned in registers beside an
 	place           place
 }
 
-// A place is where an attempt was charged: the number of the table, that of the entry, and the secret besides, in a word.
+// A place is where an attempt was charged: the number of the table, that of the entry, and the secret besides,
+// in a word.
 type place uint64
 
 func newPlace(shard int, at uint32, secret uint16) place {

@@ -133,7 +133,8 @@ func TestSuccessGivesBackOnlyItsOwnCharge(t *testing.T) {
 	require.ErrorAs(t, tracker.Check(alice), new(*ratelimit.LockedError), "a login of one's own does not wipe out four guesses")
 }
 
-// Of two charges the one that is given back is that of the attempt that succeeded, so those of later failures stay as long as they should.
+// Of two charges the one that is given back is that of the attempt that succeeded, so those of later failures
+// stay as long as they should.
 func TestSuccessGivesBackTheChargeThatItMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, ratelimit.Config{})

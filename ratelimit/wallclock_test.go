@@ -51,8 +51,8 @@ func TestNoWallClockThatWasSetBackShortensALockout(t *testing.T) {
 	}
 }
 
-// What is locked after the clock was set back outlasts the next restart as well, though the journal has lock-outs of a
-// time that has not come yet, which the table had no room for.
+// What is locked after the clock was set back outlasts the next restart as well, though the journal has
+// lock-outs of a time that has not come yet, which the table had no room for.
 func TestLockoutsAfterTheClockWasSetBack(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "attempts")
 	config := ratelimit.Config{MaxAddresses: 4}
