@@ -36,6 +36,9 @@ func TestBytesIsWhatTheHeapHas(t *testing.T) {
 	if !longWords {
 		return
 	}
+	if RaceDetector {
+		t.Skip("one goroutine alone")
+	}
 	heap := func() int64 {
 		runtime.GC()
 		runtime.GC()

@@ -17,6 +17,9 @@ import (
 // in window after window, deny less than one newcomer in a hundred: neither the sketch of sources does, nor
 // those of networks and accounts.
 func TestCrowdsDenyNoNewcomers(t *testing.T) {
+	if ratelimit.RaceDetector {
+		t.Skip("one goroutine alone")
+	}
 	everywhere := random6(7, "2000::/3")
 	for name, addr := range map[string]func(int) netip.Addr{
 		"ipv4": func(i int) netip.Addr { return addr4(uint32(i)*2654435761>>1 + 1<<24) },
@@ -90,6 +93,9 @@ func TestTheAlarmCountsForASecond(t *testing.T) {
 // A crowd that fills networks and accounts, as many as it can, denies hardly one newcomer in a hundred who is
 // in none of them.
 func TestCrowdsThatFillNetworksDenyNoOthers(t *testing.T) {
+	if ratelimit.RaceDetector {
+		t.Skip("one goroutine alone")
+	}
 	for name, in := range map[string]struct{ bits, networks, accounts int }{
 		"63 /48":             {48, 63, 5000}, // each is full
 		"125 /48":            {48, 125, 5000},

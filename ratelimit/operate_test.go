@@ -169,6 +169,24 @@ func TestLookupAndExplain(t *testing.T) {
 	})
 }
 
+// What is given back of the long window was charged when it was charged: what was charged later counts for as
+// long as it would.
+func TestTheLongWindowKeepsWhatIsNotGivenBack(t *testing.T) {
+	under(t, ratelimit.Config{Window: 2 * time.Hour, LongWindow: 15 * time.Hour}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		a, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		fail(t, tracker, alice, 3)
+		a.Cancel()
+		for _, counted := range []int{3, 3, 0} {
+			time.Sleep(7*time.Hour + 30*time.Minute)
+			x, err := tracker.Explain(alice)
+			require.NoError(t, err)
+			require.Equal(t, counted, x.Long)
+		}
+	})
+}
+
 func TestEventsTellWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := newTracker(t, ratelimit.Config{AlarmFailures: 6})
