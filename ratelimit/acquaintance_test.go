@@ -92,3 +92,26 @@ func TestAcquaintancesAreNotSlowed(t *testing.T) {
 		require.Error(t, login(tracker, owner))
 	})
 }
+
+// To end an attempt of an acquaintance again does nothing to the next one, though time may have stood still.
+func TestAcquaintancesEndAnAttemptOnce(t *testing.T) {
+	under(t, ratelimit.Config{}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		owner := ratelimit.Login{Addr: alice, Account: "alice"}
+		a, err := tracker.BeginLogin(owner)
+		require.NoError(t, err)
+		a.Succeed()
+		require.NoError(t, tracker.LockNow(alice, 0))
+		in := 0
+		for range 10 {
+			next, err := tracker.BeginLogin(owner)
+			if err != nil {
+				break
+			}
+			in++
+			a.Cancel() // again
+			next.Fail()
+			a = next
+		}
+		require.Equal(t, 5, in)
+	})
+}
