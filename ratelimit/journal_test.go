@@ -84,6 +84,31 @@ func TestJournalKeepsStrikesAndUnlocks(t *testing.T) {
 	})
 }
 
+// Whoever was unlocked when the table had forgotten him is free, after a restart as well, and may be locked out
+// anew, for less.
+func TestUnlockingWhomTheTableForgot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "attempts")
+		config := ratelimit.Config{MaxAddresses: 10, Prefixes: []ratelimit.PrefixLimit{}}
+		tracker := newTracker(t, config)
+		j := openJournal(t, tracker, name)
+		fail(t, tracker, alice, 5)
+		for i := range uint32(10) {
+			require.NoError(t, tracker.LockNow(addr4(10<<24+i), 2*time.Hour))
+		}
+		requireBusy(t, tracker.Check(alice), true)
+		require.True(t, tracker.Unlock(alice))
+		require.NoError(t, tracker.Check(alice))
+		require.NoError(t, j.Save())
+
+		restarted := newTracker(t, config)
+		openJournal(t, restarted, name)
+		require.NoError(t, restarted.Check(alice))
+		require.NoError(t, tracker.LockNow(alice, time.Minute))
+		requireLocked(t, tracker.Check(alice), time.Minute)
+	})
+}
+
 // Lock-outs that the table had to forget stay in the journal when it is saved.
 func TestJournalKeepsWhatTheTableForgot(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "attempts")

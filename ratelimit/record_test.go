@@ -1,6 +1,9 @@
 package ratelimit
 
 import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,6 +42,19 @@ func TestRecordsAreReadInTheOrderInWhichTheyWereMade(t *testing.T) {
 	_, err = tracker.OpenJournal(name, JournalConfig{})
 	require.NoError(t, err)
 	require.NoError(t, tracker.Check(addrOf(1)))
+}
+
+// A record of a family or a kind that there is none of is not one, though its checksum be right.
+func TestRecordsOfNoKindAreCorrupt(t *testing.T) {
+	for at, good := range map[int][]byte{16: {0, 1}, 17: {1, 2, 3, 4}} {
+		for b := range 256 {
+			record := (&transition{kind: lockout}).append(nil)
+			record[at] = byte(b)
+			body := record[:transitionSize-4]
+			_, ok := parseTransition(binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, castagnoli)))
+			require.Equal(t, bytes.IndexByte(good, byte(b)) >= 0, ok, "%d at %d", b, at)
+		}
+	}
 }
 
 // Charges of a journal were not counted against networks, so to forgive them takes no other's charge there.
