@@ -26,12 +26,8 @@ const notKept = "not-kept"
 
 // submitForm stores the submission and sends the browser to its results, which can be reloaded and shared.
 func (s *Site) submitForm(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
-			return err
-		}
-		return &catalog.Error{Field: "form", Value: err.Error(), Want: "an encoded form"}
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	id := r.PostForm.Get("id")
 	answers, err := quiz.ParseForm(r.PostForm)

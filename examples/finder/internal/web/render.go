@@ -151,6 +151,21 @@ func (s *Site) render(w http.ResponseWriter, status int, name string, v view) er
 	return nil
 }
 
+// parseForm reads the form of a request. Nothing may be used of one that could not be read as a whole.
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxBody)
+	}
+	var tooLong *http.MaxBytesError
+	if err == nil || errors.Is(err, http.ErrNotMultipart) {
+		return nil
+	} else if errors.As(err, &tooLong) {
+		return err
+	}
+	return &catalog.Error{Field: "form", Value: err.Error(), Want: "an encoded form"}
+}
+
 // page turns an error of h into a page that says what went wrong, and counts it.
 func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
