@@ -201,9 +201,15 @@ func (s *Site) trouble(r *http.Request, err error) {
 	s.Logger.Error("request failed", "route", r.Pattern, "kind", kind, "error", err)
 }
 
+type messageView struct {
+	Text   string
+	Office bool // it leads back there
+}
+
 // fail answers with a page that is a message.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if err := s.render(w, status, "message", view{Title: http.StatusText(status), Data: message}); err != nil {
+	data := messageView{message, strings.HasPrefix(r.URL.Path+"/", "/admin/")}
+	if err := s.render(w, status, "message", view{Title: http.StatusText(status), Data: data}); err != nil {
 		s.Logger.Error("rendering failed", "route", r.Pattern, "error", err)
 		http.Error(w, message, status)
 	}
