@@ -274,6 +274,8 @@ func TestSubmitKeepsAnswersAndRecommendations(t *testing.T) {
 	_, body = v.sendJSON("/api/submit", `{"answers":{"age":"senior","gender":"female"},"submission_id":"my own"}`)
 	require.Len(t, decode[submitted](t, body).ID, 26, "a name that nobody can guess")
 	require.Equal(t, "2", v.count())
+	_, body = v.get("/admin/submissions")
+	require.Regexp(t, `<time datetime="[^"]+">\d+ \w{3} 20\d\d \d\d:\d\d</time>`, body, "with the year: they are kept for long")
 }
 
 func TestBadRequestsOfProgramsAreExplained(t *testing.T) {

@@ -354,7 +354,7 @@ func testEveryPage(t *testing.T, b *browser.Browser) {
 	}
 	p.Header("X-Forwarded-For", "198.51.100.1")
 	for _, page := range []struct{ name, path string }{
-		{"quiz", "/"}, {"quiz-answered", "/" + answers}, {"results", "/results" + answers}, {"sign-in", "/admin/sign-in"}, {"error", "/results?age=17"},
+		{"quiz", "/"}, {"quiz-answered", "/" + answers}, {"results", "/results" + answers}, {"quiz-wrong", "/results?age=17"}, {"sign-in", "/admin/sign-in"}, {"error", "/none"},
 	} {
 		p.Go(v.base + page.path)
 		good(p, t, page.name)

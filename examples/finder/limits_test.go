@@ -100,3 +100,22 @@ func TestNetworksGoByTheEnvironment(t *testing.T) {
 		require.Equal(t, want, response.StatusCode, "%d", n)
 	}
 }
+
+// Who is slowed down because of what others tried is not told that it was their own address.
+func TestStrangersAreNotBlamedForOthers(t *testing.T) {
+	t.Setenv("LOGIN_ACCOUNT_FAILURES", "2")
+	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
+	v := start(t)
+	for n, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, http.StatusTooManyRequests} {
+		request, err := http.NewRequest(http.MethodPost, v.base+"/admin/sign-in", strings.NewReader(url.Values{"user": {"admin"}, "password": {"a guess"}}.Encode()))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.%d.1", n))
+		response, body := v.read(v.Do(request))
+		require.Equal(t, want, response.StatusCode, "%d", n)
+		if want == http.StatusTooManyRequests {
+			require.Contains(t, body, "Too many wrong passwords.")
+			require.NotContains(t, body, "your address")
+		}
+	}
+}

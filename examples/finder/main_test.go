@@ -163,6 +163,17 @@ func TestWrongAnswersAreExplained(t *testing.T) {
 	require.Contains(t, body, "Please choose one answer.")
 	require.Contains(t, body, `value="music" checked`, "what was chosen stays")
 
+	// An address of results that was cut, or has an answer that there is no longer, leads to the questions.
+	for query, want := range map[string]string{
+		"?age=17&gender=female&interest=music": "This answer is not one of those below.", "?gender=female&interest=music": "Please choose one answer.",
+		"?age=adult&age=senior&interest=music": "This answer is not one of those below.",
+	} {
+		response, body = v.get("/results" + query)
+		require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode)
+		require.Contains(t, body, want)
+		require.Contains(t, body, `value="music" checked`, query)
+	}
+
 	for _, test := range []struct{ body, field string }{
 		{`{"age":"17"}`, `"field": "age"`},
 		{`{"age":"adult","gender":"female","interest":"music"}`, `"field": "interest"`},

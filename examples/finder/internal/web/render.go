@@ -46,6 +46,7 @@ func parsePages(names ...string) map[string]*template.Template {
 		"long":      long,
 		"until":     until,
 		"day":       func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"minute":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") },
 		"moment":    func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
 		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(templateFiles, "templates/layout.html", "templates/charts.html"))

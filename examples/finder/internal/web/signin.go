@@ -41,7 +41,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		s.Monitor.Error("sign-in locked")
 		w.Header().Set("Retry-After", strconv.Itoa(locked.Seconds()))
 		return s.render(w, http.StatusTooManyRequests, "sign-in", view{Title: "Sign in", Data: signInView{
-			User: user, Error: "Too many wrong passwords from your address. Try again in " + minutes(locked.RetryAfter) + ".",
+			User: user, Error: "Too many wrong passwords. Try again in " + minutes(locked.RetryAfter) + ".",
 		}})
 	case errors.Is(err, auth.ErrWrong):
 		s.Monitor.Error("sign-in refused")
