@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,7 +82,10 @@ func TestTheGuardGoesByTheEnvironment(t *testing.T) {
 	}
 	response, _ := v.post("/admin/sign-in", guess)
 	require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
-	require.Equal(t, "300", response.Header.Get("Retry-After"))
+	wait, err := strconv.Atoi(response.Header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, wait, 300)
+	require.Greater(t, wait, 200, "some of it may have passed")
 }
 
 // A /56 is denied what its addresses have not used up themselves.

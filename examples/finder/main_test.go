@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -42,6 +43,7 @@ type visitor struct {
 	*http.Client
 	t    *testing.T
 	base string
+	stop func() // ends the finder, as the end of the test does
 }
 
 // start runs the finder on a free port with a new database until the test ends.
@@ -71,13 +73,14 @@ func startWith(t *testing.T, database string) *visitor {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	transport := &http.Transport{}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		transport.CloseIdleConnections()
 		cancel()
 		require.NoError(t, <-ended)
 		<-drained
 	})
-	return &visitor{&http.Client{Transport: transport, Jar: jar}, t, base}
+	t.Cleanup(stop)
+	return &visitor{&http.Client{Transport: transport, Jar: jar}, t, base, stop}
 }
 
 // ready returns the address that the finder prints.
