@@ -183,13 +183,17 @@ func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) htt
 			s.fail(w, r, http.StatusNotFound, "There is no such ministry.")
 		case errors.Is(err, store.ErrDown):
 			s.fail(w, r, http.StatusServiceUnavailable, "The database is away just now. The quiz goes on without it, and what visitors send waits. Please try again in a minute.")
-		case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-			// The visitor went away; nobody reads an answer.
+		case gone(r, err):
 		default:
 			s.trouble(r, err)
 			s.fail(w, r, http.StatusServiceUnavailable, "Something is not working just now. Please try again in a minute.")
 		}
 	})
+}
+
+// gone reports whether err is that the visitor went away: nobody reads an answer.
+func gone(r *http.Request, err error) bool {
+	return errors.Is(err, context.Canceled) && r.Context().Err() != nil
 }
 
 // trouble counts and logs an error that is not the visitor's.
