@@ -319,6 +319,7 @@ func TestSIGTERMUnderLoadEndsWithStatusZero(t *testing.T) {
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
+	t.Cleanup(func() { _ = command.Process.Kill() }) // if the test has not waited for it
 	lines := bufio.NewReader(out)
 	base := ready(t, lines)
 
