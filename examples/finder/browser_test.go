@@ -51,7 +51,8 @@ func TestInABrowser(t *testing.T) {
 	}
 }
 
-// seeded returns a database with submissions of the last 30 days, the same each time but for the days.
+// seeded returns a database with submissions of the last 30 days, the same each time but for the days. None is of the first of them: it may be
+// midnight before somebody looks.
 func seeded(t *testing.T, n int) (path string) {
 	t.Helper()
 	ministries, err := catalog.BuiltIn()
@@ -77,7 +78,7 @@ func seeded(t *testing.T, n int) (path string) {
 		for _, s := range quiz.Suggest(ministries, answers) {
 			keys = append(keys, s.Key)
 		}
-		age := time.Duration(random.Int64N(int64(29*24*time.Hour))) / time.Duration(1+i%2) // more of them lately
+		age := time.Duration(random.Int64N(int64(28*24*time.Hour))) / time.Duration(1+i%2) // more of them lately
 		_, err = db.SaveSubmission(t.Context(), store.Submission{
 			ID: intake.NewID(), Created: time.Now().Add(-age), Answers: answers, Ministries: keys,
 		})
@@ -168,7 +169,7 @@ func testSixWrongPasswords(t *testing.T, b *browser.Browser) {
 	}
 	for _, guess := range []string{"a guess", password} {
 		require.Equal(t, http.StatusTooManyRequests, signIn(p, v, guess))
-		require.Contains(t, p.Text("[role=alert]"), "Try again in 60 minutes.")
+		require.Regexp(t, `Try again in (60|5\d) minutes\.`, p.Text("[role=alert]")) // a slow browser takes some of them
 	}
 	p.Accessible()
 	p.Go(v.base + "/admin")
@@ -178,7 +179,7 @@ func testSixWrongPasswords(t *testing.T, b *browser.Browser) {
 	require.Equal(t, http.StatusOK, office.Go(v.base+"/admin/sign-ins"))
 	require.Contains(t, office.Text("tbody"), "203.0.113.7")
 	office.Follow("tbody a")
-	require.Contains(t, office.Text("#explain [role=status]"), "It is locked out for another 60 minutes, because of too many wrong passwords.")
+	require.Regexp(t, `It is locked out for another (60|5\d) minutes, because of too many wrong passwords\.`, office.Text("#explain [role=status]"))
 	office.Accessible()
 	office.Follow("tbody button")
 	require.Contains(t, office.Text("[role=status]"), "203.0.113.7/32 may try again")
@@ -257,7 +258,7 @@ func testLiveDashboard(t *testing.T, b *browser.Browser) {
 	v := start(t)
 	p := b.Open(t, browser.View{})
 	signIn(p, v, password)
-	p.Until("document.getElementById('live').textContent === 'Live'")
+	p.Until("document.getElementById('live').textContent.startsWith('Live')")
 	charts := []string{"memory", "cache", "hits", "latency"}
 	points := make(map[string]int)
 	pictures := make(map[string]string)
@@ -313,7 +314,7 @@ func testAlerts(t *testing.T, b *browser.Browser) {
 	signIn(p, v, password)
 	p.Until("document.querySelector('#now').dataset.condition === 'unhealthy'")
 	require.Contains(t, p.Text("#now .condition"), "memory is short")
-	p.Until("document.getElementById('live').textContent === 'Live'")
+	p.Until("document.getElementById('live').textContent.startsWith('Live')")
 	require.Contains(t, p.Text("#alerts tbody"), "memory critical")
 
 	// One that comes while somebody looks is said, too.
@@ -354,7 +355,7 @@ func testEveryPage(t *testing.T, b *browser.Browser) {
 	}
 	p.Header("X-Forwarded-For", "198.51.100.1")
 	for _, page := range []struct{ name, path string }{
-		{"quiz", "/"}, {"quiz-answered", "/" + answers}, {"results", "/results" + answers}, {"sign-in", "/admin/sign-in"}, {"error", "/results?age=17"},
+		{"quiz", "/"}, {"quiz-answered", "/" + answers}, {"results", "/results" + answers}, {"quiz-wrong", "/results?age=17"}, {"sign-in", "/admin/sign-in"}, {"error", "/none"},
 	} {
 		p.Go(v.base + page.path)
 		good(p, t, page.name)

@@ -92,12 +92,20 @@ func TestFiguresComeAsTheyAre(t *testing.T) {
 	}
 }
 
-// The end of start waits until the finder has stopped.
+// A stream ends as it should: who reads it is not cut off in the middle, when the time for finishing requests is over.
 func TestStreamsEndWithTheFinder(t *testing.T) {
 	v := start(t)
 	v.signIn()
-	_, ok := v.events().next("samples")
+	e := v.events()
+	_, ok := e.next("samples")
 	require.True(t, ok)
+	ended := make(chan error)
+	go func() {
+		_, err := io.Copy(io.Discard, e.lines)
+		ended <- err
+	}()
+	v.stop()
+	require.NoError(t, <-ended)
 }
 
 func TestSweepAndHeapProfile(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -42,6 +43,7 @@ type visitor struct {
 	*http.Client
 	t    *testing.T
 	base string
+	stop func() // ends the finder, as the end of the test does
 }
 
 // start runs the finder on a free port with a new database until the test ends.
@@ -71,13 +73,14 @@ func startWith(t *testing.T, database string) *visitor {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	transport := &http.Transport{}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		transport.CloseIdleConnections()
 		cancel()
 		require.NoError(t, <-ended)
 		<-drained
 	})
-	return &visitor{&http.Client{Transport: transport, Jar: jar}, t, base}
+	t.Cleanup(stop)
+	return &visitor{&http.Client{Transport: transport, Jar: jar}, t, base, stop}
 }
 
 // ready returns the address that the finder prints.
@@ -162,6 +165,17 @@ func TestWrongAnswersAreExplained(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode)
 	require.Contains(t, body, "Please choose one answer.")
 	require.Contains(t, body, `value="music" checked`, "what was chosen stays")
+
+	// An address of results that was cut, or has an answer that there is no longer, leads to the questions.
+	for query, want := range map[string]string{
+		"?age=17&gender=female&interest=music": "This answer is not one of those below.", "?gender=female&interest=music": "Please choose one answer.",
+		"?age=adult&age=senior&interest=music": "This answer is not one of those below.",
+	} {
+		response, body = v.get("/results" + query)
+		require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode)
+		require.Contains(t, body, want)
+		require.Contains(t, body, `value="music" checked`, query)
+	}
 
 	for _, test := range []struct{ body, field string }{
 		{`{"age":"17"}`, `"field": "age"`},
@@ -305,6 +319,7 @@ func TestSIGTERMUnderLoadEndsWithStatusZero(t *testing.T) {
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
+	t.Cleanup(func() { _ = command.Process.Kill() }) // if the test has not waited for it
 	lines := bufio.NewReader(out)
 	base := ready(t, lines)
 

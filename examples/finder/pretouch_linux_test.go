@@ -18,11 +18,22 @@ func TestTheProgramIsResident(t *testing.T) {
 	} else {
 		require.NoError(t, err)
 	}
+	found, missing := programPages(t)
+	for tries := 0; missing > 0 && tries < 10; tries++ { // where memory is short, the kernel may have taken some back
+		require.NoError(t, pretouch())
+		found, missing = programPages(t)
+	}
+	require.Zero(t, missing, "kB")
+	require.GreaterOrEqual(t, found, 2, "code and constants")
+}
+
+// programPages returns how many parts of the program are only read, and how many kB of them are not resident.
+func programPages(t *testing.T) (found, missing int) {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	smaps, err := os.ReadFile("/proc/self/smaps")
 	require.NoError(t, err)
-	found, read := 0, false
+	read := false
 	var size, resident int
 	for line := range strings.Lines(string(smaps)) {
 		switch fields := strings.Fields(line); {
@@ -32,10 +43,10 @@ func TestTheProgramIsResident(t *testing.T) {
 			_, err = fmt.Sscan(fields[1], &size)
 		case read && fields[0] == "Rss:":
 			_, err = fmt.Sscan(fields[1], &resident)
-			require.Equal(t, size, resident, "kB")
+			missing += size - resident
 			found++
 		}
 		require.NoError(t, err)
 	}
-	require.GreaterOrEqual(t, found, 2, "code and constants")
+	return found, missing
 }

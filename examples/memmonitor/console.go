@@ -161,7 +161,7 @@ func (s *summary) sentences() (list []string) {
 		say("trend: %s MB an hour, %s in the second half, growth at %s confidence", signed(t.PerHour), signed(t.LateRate), percent(t.Confidence))
 		say("  (median slope of %d low-water marks, which assumes that waves are shorter than half the time watched)", t.Blocks)
 	}
-	if s.TillLimit.known {
+	if s.Leak && s.TillLimit.known {
 		say("the limit of %.0f MB is reached in about %s", s.Limit.value, span(s.TillLimit, time.Hour))
 	}
 	if s.Leak && s.Young.known {

@@ -47,6 +47,7 @@ Exit status:
   3  a leak was found: at a confidence of 99 % or more the low-water marks of the
      resident memory rise, and do so by 1 MB and by 1 % or more of the memory over the time
      watched, at the rate of the whole time as well as at that of its second half
+A script needs the program itself, as go build makes it: go run makes 1 of 2 and 3.
 `
 
 func main() {

@@ -122,7 +122,7 @@ func TestTimesAreSecondsOrDurations(t *testing.T) {
 func TestHelpNamesTheExitStatuses(t *testing.T) {
 	var out strings.Builder
 	require.Equal(t, exitFine, run(t.Context(), []string{"--help"}, &out, io.Discard))
-	for _, want := range []string{"-interval", "-status", "-url", "  1  nothing could be measured", "  2  a flag is wrong", "  3  a leak was found"} {
+	for _, want := range []string{"-interval", "-status", "-url", "  1  nothing could be measured", "  2  a flag is wrong", "  3  a leak was found", "go run makes 1 of"} {
 		require.Contains(t, out.String(), want)
 	}
 }

@@ -88,6 +88,11 @@ func TestALeakIsToldFromWaves(t *testing.T) {
 	require.False(t, s.Leak)
 	require.Contains(t, text, "no leak was found")
 
+	s, text, _ = observe(t, newService(func(i int) float64 { return 120 + 0.001*float64(i) }), "-interval 30 -duration 3600")
+	require.False(t, s.Leak)
+	require.Contains(t, text, "the memory grows, but too little")
+	require.NotContains(t, text, "is reached", "of what is no leak nobody knows how it goes on")
+
 	s, _, _ = observe(t, newService(leaking), "-interval 30 -duration 60")
 	require.False(t, s.Leak, "three measurements tell nothing")
 	require.Contains(t, s.Verdict, "too few measurements")

@@ -111,7 +111,17 @@ func (b *Browser) Close() error {
 	defer cancel()
 	_ = chromedp.Cancel(ctx) // a browser that does not end in good order is killed
 	b.kill()
-	return os.RemoveAll(b.dir)
+	return remove(b.dir)
+}
+
+// remove removes a directory, again and again until it succeeds: helpers of Chromium that have been killed may take a moment to end,
+// and write there meanwhile.
+func remove(dir string) error {
+	for deadline := time.Now().Add(stopTimeout); ; time.Sleep(pollInterval) {
+		if err := os.RemoveAll(dir); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // A View is how a visitor looks at pages. The zero View is that of a desk: 1440 by 900 pixels, light, with JavaScript.

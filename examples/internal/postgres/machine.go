@@ -72,17 +72,29 @@ func account() (uid, gid int, other bool, err error) {
 	return uid, gid, true, errors.Join(errUID, errGID)
 }
 
-// freePort returns a port that is free and below those that the kernel gives away by itself, so that nobody gets it
+// freePort claims a port that is free and below those that the kernel gives away by itself, so that nobody gets it
 // while a server is down.
-func freePort() (port int, err error) {
+func freePort() (port int, claim net.Listener, err error) {
 	for range 100 {
 		port = 15000 + mathrand.IntN(15000)
-		listener, listenErr := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err = listenErr; err == nil {
-			return port, listener.Close()
+		if claim, err = claimPort(port); err == nil {
+			return port, claim, nil
 		}
 	}
-	return 0, fmt.Errorf("postgres: no free port: %w", err)
+	return 0, nil, fmt.Errorf("postgres: no free port: %w", err)
+}
+
+// claimPort keeps a port from other servers of this package, those of other processes included, until the claim is closed. It listens at
+// an address where no server does.
+func claimPort(port int) (claim net.Listener, err error) {
+	if claim, err = net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port)); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, errors.Join(err, claim.Close())
+	}
+	return claim, listener.Close()
 }
 
 // children returns the processes that parent has started.

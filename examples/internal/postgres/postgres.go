@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -38,6 +39,7 @@ type Server struct {
 	bin      string // where the programs are
 	password string
 	port     int
+	claim    net.Listener // of the port; nil: none yet
 
 	process *os.Process   // the postmaster; nil: not running
 	log     *serverLog    // of this run
@@ -76,10 +78,12 @@ func New() (*Server, error) {
 	}
 	// A port that was free a moment ago may be taken.
 	for range 5 {
-		if s.port, err = freePort(); err == nil {
+		if s.port, s.claim, err = freePort(); err == nil {
 			if err = s.Restart(); err == nil {
 				return s, nil
 			}
+			err = errors.Join(err, s.claim.Close())
+			s.claim = nil
 		}
 	}
 	return nil, errors.Join(err, s.Close())
@@ -219,7 +223,14 @@ func (s *Server) signal(sig syscall.Signal) {
 }
 
 // Close stops the server and removes its directory.
-func (s *Server) Close() error { return errors.Join(s.Stop(), os.RemoveAll(s.dir)) }
+func (s *Server) Close() error {
+	err := errors.Join(s.Stop(), os.RemoveAll(s.dir))
+	if s.claim != nil {
+		err = errors.Join(err, s.claim.Close())
+		s.claim = nil
+	}
+	return err
+}
 
 // create makes the server's directory.
 func (s *Server) create() error {

@@ -55,6 +55,8 @@ func TestAServerLivesDiesAndLivesAgain(t *testing.T) {
 		require.NoError(t, end(), "again")
 		_, err = ask(url, "SELECT 1")
 		require.ErrorContains(t, err, "refused")
+		_, err = claimPort(s.port)
+		require.Error(t, err, "no other server takes its place")
 		require.NoError(t, s.Restart())
 		n, err = ask(url, "SELECT n FROM kept")
 		require.NoError(t, err)
@@ -72,6 +74,7 @@ func TestAServerLivesDiesAndLivesAgain(t *testing.T) {
 	s.Pause()
 	require.NoError(t, s.Close(), "paused as it is")
 	require.NoDirExists(t, s.dir)
+	require.Nil(t, s.claim)
 }
 
 func TestInstallingAgainDoesNothing(t *testing.T) {

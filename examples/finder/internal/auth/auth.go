@@ -209,7 +209,7 @@ func (a *Auth) Require(next http.Handler, door string) http.Handler {
 			next.ServeHTTP(w, r)
 		case errors.As(err, &locked):
 			w.Header().Set("Retry-After", strconv.Itoa(locked.Seconds()))
-			http.Error(w, "too many wrong passwords from your address", http.StatusTooManyRequests)
+			http.Error(w, "too many wrong passwords", http.StatusTooManyRequests)
 		case errors.Is(err, ErrWrong):
 			w.Header().Set("WWW-Authenticate", `Basic realm="ministry finder", charset="UTF-8"`)
 			http.Error(w, "the name or the password is wrong", http.StatusUnauthorized)

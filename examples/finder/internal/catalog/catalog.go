@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Ministry is one thing that a person can join.
@@ -55,7 +56,7 @@ func (a *Audience) List(question string) *[]string {
 	panic("catalog: no question is named " + question)
 }
 
-// The longest texts a ministry may have, in bytes. They bound a page of fifty ministries, and a cached one.
+// The longest texts a ministry may have, in characters of any script. They bound a page of fifty ministries, and a cached one.
 const (
 	maxKey     = 64
 	maxLine    = 200
@@ -74,8 +75,8 @@ func (m Ministry) Validate() error {
 		{"name", m.Name, maxLine}, {"category", m.Category, maxLine}, {"details", m.Details, maxDetails},
 		{"meets", m.Meets, maxLine}, {"place", m.Place, maxLine}, {"commitment", m.Commitment, maxLine}, {"contact", m.Contact, maxLine},
 	} {
-		if strings.TrimSpace(text.value) == "" || len(text.value) > text.max {
-			return &Error{Field: text.field, Value: text.value, Want: fmt.Sprintf("a text of 1 to %d bytes", text.max)}
+		if strings.TrimSpace(text.value) == "" || utf8.RuneCountInString(text.value) > text.max || !storable(text.value) {
+			return &Error{Field: text.field, Value: text.value, Want: fmt.Sprintf("a text of 1 to %d characters", text.max)}
 		}
 	}
 	for _, q := range Questions() {
@@ -90,6 +91,9 @@ func (m Ministry) Validate() error {
 	}
 	return nil
 }
+
+// storable reports whether every database keeps the text as it is.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // ValidKey reports whether key has the form of a ministry's key.
 func ValidKey(key string) bool {

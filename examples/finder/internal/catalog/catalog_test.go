@@ -64,6 +64,9 @@ func TestQuestions(t *testing.T) {
 func TestMinistryValidate(t *testing.T) {
 	good := catalog.Ministry{Key: "choir", Name: "Choir", Category: "Music", Details: "Sing.", Meets: "Sundays", Place: "Church", Commitment: "An hour", Contact: "Come."}
 	require.NoError(t, good.Validate())
+	hebrew := good
+	hebrew.Name, hebrew.Details = strings.Repeat("ש", 200), strings.Repeat("שיר 🎵\n\t", 250)
+	require.NoError(t, hebrew.Validate(), "as many characters of any script, and lines")
 
 	for name, test := range map[string]struct {
 		change func(*catalog.Ministry)
@@ -72,8 +75,10 @@ func TestMinistryValidate(t *testing.T) {
 		"empty-key":      {func(m *catalog.Ministry) { m.Key = "" }, `key is "", want 1 to 64 lower-case letters, digits and dashes`},
 		"odd-key":        {func(m *catalog.Ministry) { m.Key = "Choir/.." }, `key is "Choir/..", want 1 to 64 lower-case letters, digits and dashes`},
 		"long-key":       {func(m *catalog.Ministry) { m.Key = strings.Repeat("k", 65) }, `key is "` + strings.Repeat("k", 64) + `…", want 1 to 64 lower-case letters, digits and dashes`},
-		"blank-name":     {func(m *catalog.Ministry) { m.Name = " " }, `name is " ", want a text of 1 to 200 bytes`},
-		"long-details":   {func(m *catalog.Ministry) { m.Details = strings.Repeat("é", 1001) }, `details is "` + strings.Repeat("é", 64) + `…", want a text of 1 to 2000 bytes`},
+		"blank-name":     {func(m *catalog.Ministry) { m.Name = " " }, `name is " ", want a text of 1 to 200 characters`},
+		"long-details":   {func(m *catalog.Ministry) { m.Details = strings.Repeat("é", 2001) }, `details is "` + strings.Repeat("é", 64) + `…", want a text of 1 to 2000 characters`},
+		"no-utf-8":       {func(m *catalog.Ministry) { m.Place = "Ch\xffpel" }, `place is "Ch\xffpel", want a text of 1 to 200 characters`},
+		"zero":           {func(m *catalog.Ministry) { m.Details = "Sing.\x00" }, `details is "Sing.\x00", want a text of 1 to 2000 characters`},
 		"unknown-answer": {func(m *catalog.Ministry) { m.Age = []string{"teen"} }, `age is "teen", want one of child, middle-school, high-school, young-adult, adult, senior`},
 		"for-nobody":     {func(m *catalog.Ministry) { m.Gender = []string{catalog.Unspecified} }, `gender is "unspecified", want an empty list for everybody`},
 	} {

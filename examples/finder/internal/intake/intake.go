@@ -48,6 +48,7 @@ type Receipt struct {
 // none of [NewID]. The visitor gets the suggestions even if the submission cannot be kept: they did not come to be
 // counted. The error is that of the match.
 func (d *Desk) Submit(ctx context.Context, id string, answers quiz.Answers) (Receipt, error) {
+	ctx = context.WithoutCancel(ctx) // as in Keep
 	suggestions, err := d.Matcher.Match(ctx, answers)
 	if err != nil {
 		return Receipt{}, err
@@ -65,7 +66,7 @@ func (d *Desk) Keep(ctx context.Context, id string, answers quiz.Answers, minist
 	if !validID(id) {
 		id = NewID()
 	}
-	// Answered is answered, wherever the visitor has gone; the store has a deadline of its own.
+	// Answered is answered, wherever the visitor has gone; the store has deadlines of its own.
 	queued, err := d.Keeper.SaveSubmission(context.WithoutCancel(ctx), store.Submission{
 		ID: id, Created: time.Now(), Answers: answers, Ministries: ministries,
 	})

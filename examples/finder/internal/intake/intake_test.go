@@ -93,6 +93,10 @@ func TestAVisitorWhoGoesAwayHasAnsweredAllTheSame(t *testing.T) {
 	_, outcome := p.desk(t).Keep(ctx, "", answers, []string{"rosary"})
 	require.Equal(t, intake.Stored, outcome)
 	require.Equal(t, []string{"rosary"}, p.got[0].Ministries)
+	r, err := p.desk(t).Submit(ctx, "", answers)
+	require.NoError(t, err)
+	require.Equal(t, intake.Stored, r.Outcome)
+	require.Len(t, p.got, 2)
 }
 
 func TestOnlyNamesOfThisProgramNameASubmission(t *testing.T) {

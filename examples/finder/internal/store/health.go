@@ -50,6 +50,7 @@ func (s *Store) do(ctx context.Context, limit time.Duration, use func(context.Co
 		probe := s.probe(context.WithoutCancel(ctx), probeTimeout)
 		if probe != nil && !errors.Is(probe, ErrBusy) {
 			s.learn(err)
+			return fmt.Errorf("%w: %w", ErrDown, err)
 		}
 	}
 	return err

@@ -72,6 +72,9 @@ func (s *Store) ministries(ctx context.Context, query string, args ...any) (mini
 
 // Ministry returns the ministry with that key, or [ErrNotFound].
 func (s *Store) Ministry(ctx context.Context, key string) (catalog.Ministry, error) {
+	if !catalog.ValidKey(key) { // not all databases would take it for a text
+		return catalog.Ministry{}, ErrNotFound
+	}
 	found, err := s.ministries(ctx, selectMinistry+" WHERE key = $1", key)
 	if err == nil && len(found) == 0 {
 		err = ErrNotFound
@@ -107,6 +110,9 @@ func (s *Store) UpdateMinistry(ctx context.Context, m catalog.Ministry) error {
 
 // SetMinistryActive activates or deactivates the ministry with that key, or returns [ErrNotFound].
 func (s *Store) SetMinistryActive(ctx context.Context, key string, active bool) error {
+	if !catalog.ValidKey(key) {
+		return ErrNotFound
+	}
 	return s.changeMinistry(ctx, "UPDATE ministries SET active = $2 WHERE key = $1", key, active)
 }
 

@@ -244,6 +244,8 @@ func TestADatabaseThatRefusesConnections(t *testing.T) {
 	server.Exec(t, "ALTER DATABASE "+name+" ALLOW_CONNECTIONS false")
 	server.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
 
+	_, err := s.Ministries(t.Context())
+	require.ErrorIs(t, err, store.ErrDown, "who meets it first is told, too")
 	queued, err := s.SaveSubmission(t.Context(), submission("ONE", time.Now()))
 	require.NoError(t, err)
 	require.True(t, queued)

@@ -81,7 +81,7 @@ func TestAThousandThatWaitedTakeFewRoundTrips(t *testing.T) {
 		name          string
 		bad           int
 		written, most uint64
-	}{{"all-good", -1, 1000, 60}, {"one-bad", 777, 999, 150}} {
+	}{{"all-good", -1, 1000, 100}, {"one-bad", 777, 999, 300}} { // 44 and 135, if one Sweep has the time to write all
 		t.Run(test.name, func(t *testing.T) {
 			before := s.Status()
 			require.NoError(t, server.Kill())

@@ -56,9 +56,11 @@ func TestMinistryChanges(t *testing.T) {
 		}
 		require.Equal(t, store.FromDatabase, s.Status().Ministries)
 
-		_, err = s.Ministry(ctx, "no-such")
-		require.ErrorIs(t, err, store.ErrNotFound)
-		require.ErrorIs(t, s.SetMinistryActive(ctx, "no-such", true), store.ErrNotFound)
+		for _, key := range []string{"no-such", "", "No key", "\x00", "\xff"} { // which no database need be asked for
+			_, err = s.Ministry(ctx, key)
+			require.ErrorIs(t, err, store.ErrNotFound, "%q", key)
+			require.ErrorIs(t, s.SetMinistryActive(ctx, key, true), store.ErrNotFound, "%q", key)
+		}
 		require.ErrorIs(t, s.UpdateMinistry(ctx, catalog.Ministry{Key: "no-such"}), store.ErrNotFound)
 	})
 }

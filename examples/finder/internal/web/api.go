@@ -72,6 +72,9 @@ func (s *Site) ministriesAPI(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	if gone(r, err) {
+		return
+	}
 	s.trouble(r, err)
 	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	monitor.WriteJSON(w, http.StatusServiceUnavailable, apiError{Error: "this does not work just now, try again later"})

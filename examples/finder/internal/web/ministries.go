@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
 )
@@ -79,7 +80,7 @@ func (s *Site) ministryPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) saveMinistry(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := parseForm(r); err != nil {
 		return err
 	}
 	m, err := s.Store.Ministry(r.Context(), r.PathValue("key"))
@@ -87,7 +88,7 @@ func (s *Site) saveMinistry(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := r.PostForm
-	m.Name, m.Category, m.Details = form.Get("name"), form.Get("category"), form.Get("details")
+	m.Name, m.Category, m.Details = form.Get("name"), form.Get("category"), strings.ReplaceAll(form.Get("details"), "\r\n", "\n") // as it was typed
 	m.Meets, m.Place, m.Commitment, m.Contact = form.Get("meets"), form.Get("place"), form.Get("commitment"), form.Get("contact")
 	m.Active = form.Get("active") == "yes"
 	for _, q := range catalog.Questions() {
@@ -108,7 +109,14 @@ func (s *Site) saveMinistry(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) activateMinistry(w http.ResponseWriter, r *http.Request) error {
-	if err := s.Store.SetMinistryActive(r.Context(), r.PathValue("key"), r.PostFormValue("active") == "yes"); err != nil {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	active := r.PostForm.Get("active")
+	if active != "yes" && active != "no" {
+		return &catalog.Error{Field: "active", Value: active, Want: "yes or no"}
+	}
+	if err := s.Store.SetMinistryActive(r.Context(), r.PathValue("key"), active == "yes"); err != nil {
 		return err
 	}
 	return s.changed(w, r)

@@ -26,20 +26,14 @@ const notKept = "not-kept"
 
 // submitForm stores the submission and sends the browser to its results, which can be reloaded and shared.
 func (s *Site) submitForm(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
-			return err
-		}
-		return &catalog.Error{Field: "form", Value: err.Error(), Want: "an encoded form"}
+	if err := parseForm(r); err != nil {
+		return err
 	}
 	id := r.PostForm.Get("id")
 	answers, err := quiz.ParseForm(r.PostForm)
 	var wrong *catalog.Error
 	if errors.As(err, &wrong) {
-		return s.render(w, http.StatusUnprocessableEntity, "quiz", view{Title: "One more answer, please", Data: quizView{
-			ID: id, Given: r.PostForm, Errors: map[string]string{wrong.Field: explain(wrong)},
-		}})
+		return s.askAgain(w, id, r.PostForm, wrong)
 	} else if err != nil {
 		return err
 	}
@@ -53,6 +47,13 @@ func (s *Site) submitForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/results?"+results.Encode(), http.StatusSeeOther)
 	return nil
+}
+
+// askAgain answers with the questions, what was given, and what is wrong with it.
+func (s *Site) askAgain(w http.ResponseWriter, id string, given url.Values, wrong *catalog.Error) error {
+	return s.render(w, http.StatusUnprocessableEntity, "quiz", view{Title: "One more answer, please", Data: quizView{
+		ID: id, Given: given, Errors: map[string]string{wrong.Field: explain(wrong)},
+	}})
 }
 
 func explain(wrong *catalog.Error) string {
@@ -85,7 +86,10 @@ const bestCount = 6
 
 func (s *Site) resultsPage(w http.ResponseWriter, r *http.Request) error {
 	answers, err := quiz.ParseForm(r.URL.Query())
-	if err != nil {
+	var wrong *catalog.Error
+	if errors.As(err, &wrong) {
+		return s.askAgain(w, intake.NewID(), r.URL.Query(), wrong)
+	} else if err != nil {
 		return err
 	}
 	suggestions, err := s.Matcher.Match(r.Context(), answers)

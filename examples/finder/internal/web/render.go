@@ -46,6 +46,7 @@ func parsePages(names ...string) map[string]*template.Template {
 		"long":      long,
 		"until":     until,
 		"day":       func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"minute":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") },
 		"moment":    func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
 		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(templateFiles, "templates/layout.html", "templates/charts.html"))
@@ -151,6 +152,21 @@ func (s *Site) render(w http.ResponseWriter, status int, name string, v view) er
 	return nil
 }
 
+// parseForm reads the form of a request. Nothing may be used of one that could not be read as a whole.
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxBody)
+	}
+	var tooLong *http.MaxBytesError
+	if err == nil || errors.Is(err, http.ErrNotMultipart) {
+		return nil
+	} else if errors.As(err, &tooLong) {
+		return err
+	}
+	return &catalog.Error{Field: "form", Value: err.Error(), Want: "an encoded form"}
+}
+
 // page turns an error of h into a page that says what went wrong, and counts it.
 func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,13 +183,17 @@ func (s *Site) page(h func(*Site, http.ResponseWriter, *http.Request) error) htt
 			s.fail(w, r, http.StatusNotFound, "There is no such ministry.")
 		case errors.Is(err, store.ErrDown):
 			s.fail(w, r, http.StatusServiceUnavailable, "The database is away just now. The quiz goes on without it, and what visitors send waits. Please try again in a minute.")
-		case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-			// The visitor went away; nobody reads an answer.
+		case gone(r, err):
 		default:
 			s.trouble(r, err)
 			s.fail(w, r, http.StatusServiceUnavailable, "Something is not working just now. Please try again in a minute.")
 		}
 	})
+}
+
+// gone reports whether err is that the visitor went away: nobody reads an answer.
+func gone(r *http.Request, err error) bool {
+	return errors.Is(err, context.Canceled) && r.Context().Err() != nil
 }
 
 // trouble counts and logs an error that is not the visitor's.
@@ -186,9 +206,15 @@ func (s *Site) trouble(r *http.Request, err error) {
 	s.Logger.Error("request failed", "route", r.Pattern, "kind", kind, "error", err)
 }
 
+type messageView struct {
+	Text   string
+	Office bool // it leads back there
+}
+
 // fail answers with a page that is a message.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if err := s.render(w, status, "message", view{Title: http.StatusText(status), Data: message}); err != nil {
+	data := messageView{message, strings.HasPrefix(r.URL.Path+"/", "/admin/")}
+	if err := s.render(w, status, "message", view{Title: http.StatusText(status), Data: data}); err != nil {
 		s.Logger.Error("rendering failed", "route", r.Pattern, "error", err)
 		http.Error(w, message, status)
 	}

@@ -1,15 +1,48 @@
 package web
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ministryfinder/bounded/ratelimit"
+
+	"github.com/ministryfinder/bounded/examples/finder/internal/catalog"
+	"github.com/ministryfinder/bounded/examples/finder/internal/quiz"
 )
+
+// A hung is a source of ministries that answers nobody.
+type hung struct{}
+
+func (hung) ActiveMinistries(ctx context.Context) ([]catalog.Ministry, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Whoever goes away before the answer is no error of the service: none is counted, for which there would have to be a monitor, or logged.
+func TestWhoGoesAwayIsNoError(t *testing.T) {
+	matcher, err := quiz.NewMatcher(hung{}, quiz.MatcherConfig{MaxEntries: 1, TTL: time.Minute, MinistryTTL: time.Minute})
+	require.NoError(t, err)
+	var log strings.Builder
+	site := &Site{Matcher: matcher, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequest(http.MethodGet, "/results?age=adult&gender=male", nil).WithContext(ctx)
+	for _, handler := range []http.Handler{site.page((*Site).resultsPage), program((*Site).ministriesAPI)(site)} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		require.Empty(t, w.Body.String())
+		require.Empty(t, log.String())
+	}
+}
 
 func TestBriefKeepsWhatAPersonReads(t *testing.T) {
 	for d, want := range map[time.Duration]string{

@@ -27,8 +27,11 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
-	user := r.PostFormValue("user")
-	err := s.Auth.SignIn(w, r, user, r.PostFormValue("password"))
+	if err := parseForm(r); err != nil { // which is no wrong password
+		return err
+	}
+	user := r.PostForm.Get("user")
+	err := s.Auth.SignIn(w, r, user, r.PostForm.Get("password"))
 	var locked *auth.LockedError
 	switch {
 	case err == nil:
@@ -38,7 +41,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		s.Monitor.Error("sign-in locked")
 		w.Header().Set("Retry-After", strconv.Itoa(locked.Seconds()))
 		return s.render(w, http.StatusTooManyRequests, "sign-in", view{Title: "Sign in", Data: signInView{
-			User: user, Error: "Too many wrong passwords from your address. Try again in " + minutes(locked.RetryAfter) + ".",
+			User: user, Error: "Too many wrong passwords. Try again in " + minutes(locked.RetryAfter) + ".",
 		}})
 	case errors.Is(err, auth.ErrWrong):
 		s.Monitor.Error("sign-in refused")
@@ -130,9 +133,12 @@ func verdict(x ratelimit.Explanation) string {
 }
 
 func (s *Site) unlock(w http.ResponseWriter, r *http.Request) error {
-	prefix, err := netip.ParsePrefix(r.PostFormValue("address"))
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	prefix, err := netip.ParsePrefix(r.PostForm.Get("address"))
 	if err != nil {
-		return &catalog.Error{Field: "address", Value: r.PostFormValue("address"), Want: "an address of the list"}
+		return &catalog.Error{Field: "address", Value: r.PostForm.Get("address"), Want: "an address of the list"}
 	}
 	s.Auth.Unlock(prefix.Addr())
 	http.Redirect(w, r, "/admin/sign-ins?unlocked="+url.QueryEscape(prefix.String()), http.StatusSeeOther)

@@ -120,8 +120,11 @@ var routes = []route{
 	{"GET /static/", func(s *Site) http.Handler { return s.Answers.Middleware(staticFiles()) }},
 }
 
-// noOther is the pattern of what is below /api/ and no route.
-const noOther = "/api/"
+// noOther and noPage are the patterns of what is no route: below /api/, and elsewhere.
+const (
+	noOther = "/api/"
+	noPage  = "/"
+)
 
 // Routes returns the patterns of all routes, for the metrics.
 func Routes() []string {
@@ -139,6 +142,7 @@ func (s *Site) Handler() http.Handler {
 		mux.Handle(r.pattern, r.handler(s))
 	}
 	mux.Handle(noOther, http.HandlerFunc(noSuchAPI))
+	mux.Handle(noPage, s.noSuchPage(mux))
 	counted := http.NewServeMux()
 	counted.Handle("/", s.Monitor.Middleware(mux))
 	counted.HandleFunc("GET /admin/live/events", s.events)
@@ -179,6 +183,26 @@ func limitBody(next http.Handler) http.Handler {
 	})
 }
 
+// noSuchPage answers requests that no other route takes, or only with another method.
+func (s *Site) noSuchPage(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = "" // no route: it is counted as unmatched
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != noPage {
+				allowed = append(allowed, method)
+			}
+		}
+		if allowed == nil {
+			s.fail(w, r, http.StatusNotFound, "There is no such page.")
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.fail(w, r, http.StatusMethodNotAllowed, "This page cannot be used like that.")
+	})
+}
+
+// staticFiles answers with files. It does not list folders.
 func staticFiles() http.Handler {
 	dir, err := fs.Sub(static, "static")
 	if err != nil {
@@ -186,6 +210,10 @@ func staticFiles() http.Handler {
 	}
 	files := http.StripPrefix("/static/", http.FileServerFS(dir))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		files.ServeHTTP(w, r)
 	})
