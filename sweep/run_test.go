@@ -143,6 +143,27 @@ func TestHungSweeperIsReportedByNameTimeAndStack(t *testing.T) {
 	})
 }
 
+func TestHungSweeperIsReportedInTimeAfterASlowOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged lines
+		j, stop := start(t, sweep.Config{Logger: logged.logger()})
+		release := make(chan struct{})
+		every(t, j, time.Hour, "next", func() int { return 0 }) // is due before the others
+		slow := every(t, j, 100*time.Hour, "slow", func() int { time.Sleep(10 * time.Second); return 0 })
+		hung := every(t, j, 100*time.Hour, "hung", func() int { return hang(release) })
+		require.NoError(t, slow.Request())
+		synctest.Wait()
+		require.NoError(t, hung.Request())
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		all := logged.all()
+		require.Len(t, all, 6, "slow after 1, 2, 4 and 8 s, and when it has ended; hung after 1 s")
+		require.Contains(t, all[5], "job=hung running=1s ")
+		close(release)
+		require.NoError(t, stop())
+	})
+}
+
 func TestHungSweeperStopsOtherSweepersAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, stop := start(t, sweep.Config{DrainTimeout: 3 * time.Second})
