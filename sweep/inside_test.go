@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -154,6 +155,27 @@ func TestOnlyTheLastStacksAreRemembered(t *testing.T) {
 	require.False(t, o.add(origin{9*maxSeen + 0}), "the last 64 are known")
 	require.True(t, o.add(origin{0}), "the first is forgotten")
 	require.False(t, o.add(origin{9*maxSeen + 1}), "only the oldest made room")
+}
+
+// The machine began in 1970, say, until its clock was set.
+func TestStatsTellTheTimeOfTheClockAsItIsSetNow(t *testing.T) {
+	j, err := New(Config{})
+	require.NoError(t, err)
+	var during JobStats
+	var job *Job
+	job, err = j.Every(time.Hour, "cache", sweeper(func() int { during = job.Stats(); return 0 }))
+	require.NoError(t, err)
+	const secondsAt = 30 // where they begin in the first word of a Time that has a monotonic reading
+	*(*uint64)(unsafe.Pointer(&j.birth)) -= 3600 << secondsAt
+	require.InDelta(t, time.Hour, time.Now().Round(0).Sub(j.birth.Round(0)), float64(time.Minute))
+	require.InDelta(t, 0, j.now(), float64(time.Minute), "no time has passed")
+
+	j.SweepAll()
+	require.WithinDuration(t, time.Now().Round(0), during.RunningSince.Round(0), time.Minute)
+	s, err := j.open(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Round(0).Add(time.Hour), job.Stats().Next.Round(0), time.Minute)
+	require.NoError(t, s.drain())
 }
 
 func TestClip(t *testing.T) {

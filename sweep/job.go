@@ -170,11 +170,13 @@ func (job *Job) Stats() JobStats {
 	st.Name, st.Interval, st.Kind = job.name, job.interval, job.kind()
 	st.Stopped = job.stopped
 	st.BackingOff = job.panics > 0
+	now := time.Now()
+	at := func(instant time.Duration) time.Time { return now.Add(instant - now.Sub(j.birth)) } // the clock may have been set since birth
 	if job.queue != nil {
-		st.Next = j.birth.Add(job.at)
+		st.Next = at(job.at)
 	}
 	if job.running {
-		st.RunningSince = j.birth.Add(job.since)
+		st.RunningSince = at(job.since)
 	}
 	return st
 }
