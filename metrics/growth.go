@@ -110,7 +110,7 @@ func (g Growth) suspected(c WatchConfig, before bool) bool {
 	}
 	left := g.LimitAt.Sub(g.At)
 	if before {
-		return g.Confidence >= growthClearConfidence && left <= growthClearHorizons*c.GrowthHorizon
+		return g.Confidence >= growthClearConfidence && left/growthClearHorizons <= c.GrowthHorizon
 	}
 	return g.Marks == trendPoints && g.Confidence >= c.GrowthConfidence && left <= c.GrowthHorizon
 }

@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"math"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,17 @@ func TestSlowGrowthIsNoLeak(t *testing.T) {
 		require.Empty(t, l.growth)
 		require.Greater(t, l.Growth().Confidence, 0.999, "it grows")
 		require.Greater(t, time.Until(l.Growth().LimitAt), 24*time.Hour, "and is in no hurry")
+	})
+}
+
+func TestGrowthHorizonMayBeVeryLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLeakyWatch(t, metrics.WatchConfig{GrowthHorizon: math.MaxInt64}, func(since time.Duration) int64 {
+			return 1e8 + int64(1e6*since.Hours())
+		})
+		l.watchFor(5 * time.Hour)
+		require.Len(t, l.growth, 1, "it is suspected, and stays so")
+		require.True(t, l.Growth().Suspected)
 	})
 }
 

@@ -109,7 +109,7 @@ func (c WatchConfig) Validate() error {
 		return fmt.Errorf("metrics: WatchConfig.GrowthConfidence is %v, want %v or more and less than 1", c.GrowthConfidence, growthClearConfidence)
 	}
 	if !(d.Critical > 0 && d.Critical <= 1) {
-		return fmt.Errorf("metrics: WatchConfig.Critical is %v, want more than 0 and at most 1", c.Critical)
+		return fmt.Errorf("metrics: WatchConfig.Critical is %v, want more than 0 and at most 1", d.Critical)
 	}
 	if !(d.High > 0 && d.High < d.Critical) {
 		return fmt.Errorf("metrics: WatchConfig.High is %v, want more than 0 and less than Critical, %v", d.High, d.Critical)
