@@ -340,6 +340,20 @@ func TestRecorderSweepRetiresWhatIsIdle(t *testing.T) {
 	})
 }
 
+// When it was used is known to about a second.
+func TestSweepLeavesWhatIsInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{IdleAfter: 3 * time.Second})
+		for range 100 {
+			r.Record("GET /", 200, 1)
+			time.Sleep(1800 * time.Millisecond)
+			require.Zero(t, r.Sweep())
+		}
+		time.Sleep(1200*time.Millisecond + 1)
+		require.Equal(t, 1, r.Sweep())
+	})
+}
+
 func TestRecorderWarnsOfSlowRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []metrics.Warning
@@ -355,6 +369,16 @@ func TestRecorderWarnsOfSlowRequests(t *testing.T) {
 		r.Record("slow", 200, 3*time.Second)
 		require.Equal(t, "slow request: slow took 3s (status 200); 2 like it were not reported", got[1].String())
 	})
+}
+
+func TestRecorderWarnsOnceInAVeryLongTime(t *testing.T) {
+	got := 0
+	r := newRecorder(t, metrics.RecorderConfig{WarnEvery: math.MaxInt64, OnWarn: func(metrics.Warning) { got++ }})
+	for range 10 {
+		r.Record("slow", 200, time.Hour)
+	}
+	require.Equal(t, 1, got)
+	require.Equal(t, uint64(9), r.Snapshot().Losses.WarningsSuppressed)
 }
 
 func TestRecorderWarnsOfErrorRate(t *testing.T) {
@@ -412,10 +436,12 @@ func TestRecorderGauges(t *testing.T) {
 	for _, name := range []string{"", "1a", "a-b", "ü", strings.Repeat("a", 129)} {
 		require.ErrorContains(t, r.Gauge(name, "", read), "want [a-zA-Z_:]")
 	}
-	for _, name := range []string{"cache_size_bytes", "errors_total", "http_request_duration_seconds_sum"} {
+	for _, name := range []string{"cache_size_bytes", "cache_hits", "cache_hits_created", "errors_total", "errors_created", "http_request_duration_seconds_sum"} {
 		require.ErrorIs(t, r.Gauge(name, "", read), metrics.ErrDuplicateName)
 	}
 	require.ErrorContains(t, r.Counter("hits", "", read), "want it to end in _total")
+	require.ErrorContains(t, r.Counter("_total", "", read), "want it to end in _total", "OpenMetrics would have no name for it")
+	require.ErrorContains(t, r.Gauge("_total", "", read), "and only then")
 	require.ErrorContains(t, r.Gauge("b", "\xff", read), "want UTF-8")
 	require.ErrorContains(t, r.Gauge("b", "", nil), "nil")
 	require.NoError(t, r.Gauge("b", "", read))
