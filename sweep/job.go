@@ -246,7 +246,7 @@ func (j *Janitor) countLocked(job *Job, out *outcome, took time.Duration) (log f
 	st.Runs++
 	st.LastDuration = took
 	st.TotalDuration += took
-	st.Removed += uint64(max(0, out.removed))
+	st.Removed += uint64(out.removed)
 	if job.sweeper != nil && took >= j.config.SlowAfter {
 		st.Slow++
 	} else {

@@ -276,6 +276,19 @@ func TestFuncCancelledByRunHasNotFailed(t *testing.T) {
 	})
 }
 
+func TestFuncThatTellsTheCauseOfTheEndHasNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := sweep.New(sweep.Config{Logger: discard})
+		require.NoError(t, err)
+		job := fn(t, j, time.Second, "ping", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("the lease is over"))
+		defer cancel()
+		require.NoError(t, j.Run(ctx))
+		require.EqualValues(t, 1, job.Stats().Runs)
+		require.Zero(t, job.Stats().Errors)
+	})
+}
+
 func TestJobLeftBehindDoesNotOverlapItselfInTheNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, stop := start(t, sweep.Config{DrainTimeout: time.Second})
