@@ -103,11 +103,12 @@ func TestRingIsOldForLong(t *testing.T) {
 
 // The rank is that of the decimal number, however many observations there are.
 func TestNearestRankIsExact(t *testing.T) {
-	for _, places := range []int{10, 100, 1000, 10_000} {
-		for _, n := range []int{1, 7, 99, 1000, 1_100_999, 10_000_099, 16_000_099, maxRingSize - 1, maxRingSize} {
-			for k := 1; k < places; k++ {
-				if rank := nearestRank(float64(k)/float64(places), n); rank != (k*n+places-1)/places {
-					require.Equal(t, (k*n+places-1)/places, rank, "%d/%d of %d", k, places, n)
+	for _, places := range []int64{10, 100, 1000, 10_000} {
+		for _, n := range []int64{1, 7, 99, 1000, 1_100_999, 10_000_099, 16_000_099, maxRingSize - 1, maxRingSize} {
+			for k := int64(1); k < places; k++ {
+				want := (k*n + places - 1) / places
+				if rank := int64(nearestRank(float64(k)/float64(places), int(n))); rank != want {
+					require.Equal(t, want, rank, "%d/%d of %d", k, places, n)
 				}
 			}
 		}
