@@ -83,6 +83,19 @@ func TestRingQuantilesDelayNoWriter(t *testing.T) {
 	require.Equal(t, 100, <-counts)
 }
 
+// While one takes a new snapshot, others get the old one.
+func TestRingCachedWaitsForNobody(t *testing.T) {
+	r, err := NewRing(RingConfig{CacheFor: 1})
+	require.NoError(t, err)
+	r.Observe(1)
+	require.Equal(t, 1, r.Cached().Count)
+	r.Observe(2)
+	r.cached.mu.Lock() // as the one does
+	require.Equal(t, 1, r.Cached().Count)
+	r.cached.mu.Unlock()
+	require.Equal(t, 2, r.Cached().Count)
+}
+
 // Each reader gets quantiles of one moment, whoever shares the scratch and whoever writes.
 func TestRingQuantilesBesideManyReadersAndWriters(t *testing.T) {
 	const writers, readers, each = 4, 4, 3000

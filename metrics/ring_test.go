@@ -96,6 +96,18 @@ func TestRingAtTheExtremes(t *testing.T) {
 	require.Equal(t, time.Duration(1<<36-1), r.Snapshot().Quantile(0.5), "68 s are exact")
 }
 
+// Though there is no float64 for the sum of so many.
+func TestRingMeanOfEqualsIsTheirs(t *testing.T) {
+	const size = 1 << 18
+	r := newRing(t, metrics.RingConfig{Size: size, MaxAge: time.Hour})
+	for d := time.Duration(1<<36 - 1); d > 1<<36-9; d -= 2 {
+		for range size {
+			r.Observe(d)
+		}
+		require.Equal(t, d, r.Snapshot().Mean)
+	}
+}
+
 type celsius float64
 
 func (celsius) Unit() string { return "celsius" }

@@ -298,4 +298,8 @@ func TestWindowSlides(t *testing.T) {
 	w.add(20*time.Second, true) // a clock read before the lock was had
 	require.Equal(t, tally{2, 1}, w.sum(60*time.Second))
 	require.Equal(t, tally{}, w.sum(240*time.Hour))
+
+	w = newWindow(1) // of so short parts there are too many in an hour to begin each
+	w.add(time.Hour, true)
+	require.Equal(t, tally{1, 1}, w.sum(time.Hour))
 }
