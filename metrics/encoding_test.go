@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -581,10 +582,15 @@ func TestHandlerOverAServer(t *testing.T) {
 	}
 }
 
-// One variable is published for the life of the process, and shows the recorder of the moment.
-func TestVarIsPublishedOnce(t *testing.T) {
+var published = sync.OnceValue(func() *metrics.Var {
 	v := new(metrics.Var)
 	expvar.Publish("TestVarIsPublishedOnce", v)
+	return v
+})
+
+// One variable is published for the life of the process, and shows the recorder of the moment.
+func TestVarIsPublishedOnce(t *testing.T) {
+	v := published()
 	for i := range 3 {
 		r := newRecorder(t, metrics.RecorderConfig{})
 		r.Record(fmt.Sprint("GET /", i), 200, 1)
