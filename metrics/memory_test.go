@@ -370,3 +370,22 @@ func FuzzCgroupFiles(f *testing.F) {
 		parseMeminfo([]byte(stat))
 	})
 }
+
+func TestALimitThatBecomesKnownHasNotChanged(t *testing.T) {
+	var l limits
+	for _, m := range []struct {
+		goLimit, cgroup Bytes
+		changed         bool
+	}{
+		{Bytes{}, Bytes{}, false},
+		{Unlimited, Bytes{}, false},
+		{Unlimited, BytesOf(100), false},
+		{Bytes{}, BytesOf(100), false},
+		{Unlimited, Bytes{}, false},
+		{BytesOf(50), BytesOf(100), true},
+		{BytesOf(50), BytesOf(101), true},
+		{BytesOf(50), BytesOf(101), false},
+	} {
+		require.Equal(t, m.changed, l.change(Memory{GoLimit: m.goLimit, CgroupLimit: m.cgroup}), "%v", m)
+	}
+}

@@ -163,8 +163,8 @@ func logChange(e Event) {
 }
 
 // A Watch looks at the memory whenever Sweep is called and says when it gets
-// short, when it is no longer so, and when it grows as if it leaked. It starts no goroutine: a
-// janitor calls Sweep, every ten seconds say.
+// short, when it is no longer so, and when it grows as if it leaked. It starts no goroutine: the
+// janitor of package sweep, or whoever likes, calls Sweep, every ten seconds say.
 //
 // The level rises as soon as the share of the limit reaches High or Critical. It
 // falls when the share has been Hysteresis below that for Dwell, to the lowest level of
