@@ -197,6 +197,9 @@ func unescape(s, allowed string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
+			if s[i] == '"' && strings.Contains(allowed, `"`) {
+				return "", errors.New("a quote without an escape")
+			}
 			b.WriteByte(s[i])
 			continue
 		}
@@ -250,6 +253,7 @@ func TestStrictParserIsStrict(t *testing.T) {
 	for _, bad := range []string{
 		head + "a_total 1\n", head + "a 1\n# EOF\n", "# HELP a_total x\n# TYPE a_total counter\na_total 1\n# EOF\n",
 		head + "# UNIT a seconds\na_total 1\n# EOF\n", head + "a_total{x=\"1\"} 1\na_total{x=\"2\"} 1\na_total{x=\"1\"} 2\n# EOF\n",
+		"# HELP a \"x\"\n# TYPE a counter\na_total 1\n# EOF\n",
 		"# HELP b x\n# TYPE b summary\nb_sum{x=\"1\"} 1\nb_sum{x=\"2\"} 1\nb_count{x=\"1\"} 2\n# EOF\n",
 	} {
 		_, err := parseExposition(bad, true)

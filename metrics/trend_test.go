@@ -120,6 +120,14 @@ func TestTrendConfidenceIsCalibrated(t *testing.T) {
 	require.InDelta(t, 0.95, float64(inside)/series, 0.015)
 }
 
+// The next lower score is two less.
+func TestConfidenceIsCorrectedForSteps(t *testing.T) {
+	for score, want := range map[int]float64{0: 0.5, 1: 0.5, -1: 0.5, 11: 0.8413, -11: 0.1587} {
+		require.InDelta(t, want, confidence(score, 10), 1e-4, "%d", score)
+	}
+	require.InDelta(t, 0.5, confidence(7, 0), 0, "all are equal")
+}
+
 func TestTrendWithTiesIsNotOverconfident(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	above := 0
