@@ -121,6 +121,28 @@ func TestRunWithNothingDueIsNotWokenAtAll(t *testing.T) {
 	})
 }
 
+// A profile is split by job, and what the worker does between two jobs belongs to none.
+func TestWorkerHasTheLabelsOfAJobWhileThatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := New(Config{})
+		require.NoError(t, err)
+		during := ""
+		job, err := j.Every(time.Hour, "cache", sweeper(func() int { during = goroutines(); return 0 }))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- j.Run(ctx) }()
+		synctest.Wait()
+		require.NoError(t, job.Trigger(t.Context()))
+		synctest.Wait()
+		require.Contains(t, during, job.id())
+		require.Contains(t, during, `"sweep_job":"cache"`)
+		require.NotContains(t, goroutines(), job.id())
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
 func TestDueSweeperDoesNotAllocate(t *testing.T) {
 	j, err := New(Config{})
 	require.NoError(t, err)
