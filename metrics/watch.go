@@ -331,7 +331,7 @@ func (w *Watch) measure(limit Bytes, now time.Time) (changed bool) {
 		return false // an earlier measurement stands, as does a suspicion
 	}
 	before := w.growth.Suspected
-	w.growth = growthOf(s, float64(limit.n), now)
+	w.growth = growthOf(s, float64(limit.n), now.Add(s.at-now.Sub(w.start)))
 	w.growth.Suspected = w.growth.suspected(w.config, before)
 	return w.growth.Suspected != before
 }
