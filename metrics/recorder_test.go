@@ -110,6 +110,19 @@ func TestRecorderCounts(t *testing.T) {
 	require.Zero(t, metrics.Recent{}.Rate())
 }
 
+func TestRecorderClassesOfStatus(t *testing.T) {
+	for status, class := range map[int]int{-100: 0, 0: 0, 99: 0, 100: 1, 199: 1, 200: 2, 499: 4, 500: 5, 599: 5, 600: 0, math.MaxInt: 0} {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		r.Record("GET /", status, 0)
+		var want [metrics.Classes]uint64
+		want[class] = 1
+		s := r.Snapshot()
+		require.Equal(t, want, s.Total.Status, "%d", status)
+		require.Equal(t, class == 5, s.Recent.Failures == 1, "%d", status)
+		require.Zero(t, s.Total.Slow, "%d", status)
+	}
+}
+
 func TestRecorderTimesAreThoseOfTheSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(t, metrics.RecorderConfig{Times: 3})
