@@ -80,6 +80,15 @@ func TestRecorderConfigNamesFieldValueAndWant(t *testing.T) {
 	}
 }
 
+func TestRecorderConfigMayBeAtItsBounds(t *testing.T) {
+	for _, c := range []metrics.RecorderConfig{
+		{}, {ErrorRate: 1}, {MaxEndpoints: -1, MaxErrors: -1}, {MaxEndpoints: 10_000, MaxErrors: 10_000, MaxGauges: 10_000},
+		{Times: 65_536}, {MaxLabelBytes: 16}, {MaxLabelBytes: 4096}, {Routes: []string{strings.Repeat("r", 128)}},
+	} {
+		require.NoError(t, c.Validate())
+	}
+}
+
 func TestRecorderCounts(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"GET /pinned"}})
 	r.Record("GET /a", 200, time.Second)
