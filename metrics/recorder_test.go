@@ -390,6 +390,10 @@ func TestRecorderWarnsOfSlowRequests(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.Record("slow", 200, 3*time.Second)
 		require.Equal(t, "slow request: slow took 3s (status 200); 2 like it were not reported", got[1].String())
+		r.Record("slow", 200, 3*time.Second)
+		time.Sleep(time.Minute)
+		r.Record("slow", 200, 3*time.Second)
+		require.Equal(t, uint64(1), got[2].Suppressed, "since the last one")
 	})
 }
 
@@ -422,6 +426,26 @@ func TestRecorderWarnsOfErrorRate(t *testing.T) {
 		require.Len(t, got, 1)
 		require.Equal(t, "high error rate: 2 of 13 requests failed within 1m0s, lately x (status 500)", got[0].String())
 	})
+}
+
+// From the very share on, though 0.07*100 is 7.000000000000001.
+func TestRecorderWarnsFromTheRateOn(t *testing.T) {
+	for percent := 1; percent <= 100; percent++ {
+		warned := 0
+		r := newRecorder(t, metrics.RecorderConfig{
+			ErrorRate: float64(percent) / 100, ErrorMin: 100,
+			OnWarn: func(metrics.Warning) { warned++ },
+		})
+		for range 100 - percent {
+			r.Record("x", 200, 0)
+		}
+		for range percent - 1 {
+			r.Record("x", 500, 0)
+		}
+		require.Zero(t, warned, "%d %%", percent)
+		r.Record("x", 500, 0)
+		require.Equal(t, 1, warned, "%d %%", percent)
+	}
 }
 
 func TestRecorderSurvivesItsCallbacks(t *testing.T) {

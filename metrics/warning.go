@@ -94,7 +94,7 @@ func (r *Recorder) warnOf(w Warning, now time.Duration, slow, failed bool) {
 		return
 	}
 	sum := r.recent.sum(now)
-	if sum.requests < uint64(r.config.ErrorMin) || float64(sum.failures) < r.config.ErrorRate*float64(sum.requests) {
+	if sum.requests < uint64(r.config.ErrorMin) || float64(sum.failures)/float64(sum.requests) < r.config.ErrorRate {
 		return
 	}
 	if suppressed, ok := r.rateAlarm.ring(now, r.config.WarnEvery); ok {
