@@ -75,7 +75,7 @@ type RecorderConfig struct {
 	ErrorWindow time.Duration
 
 	// IdleAfter is how long an endpoint or error kind that is not pinned may be
-	// unused before Sweep removes it. Zero means 1 hour.
+	// unused before Sweep removes it, or less by up to 1.2 seconds. Zero means 1 hour.
 	IdleAfter time.Duration
 
 	// OnWarn is told of slow requests and of a high error rate, on the goroutine

@@ -24,9 +24,10 @@
 // # Concurrency
 //
 // Everything is safe for concurrent use. Ring.Observe is wait-free. A Recorder
-// has one mutex, held for tens of nanoseconds by a request and for 10 µs (EPYC,
-// default sizes, full) while a snapshot copies its counters; the response times
-// are copied without it. No reader of a Ring delays a writer; readers that keep nothing,
+// has one mutex, held for tens of nanoseconds by a request to an endpoint that has
+// no series, longer if it is to get one, and for 10 µs (EPYC, default sizes, full)
+// while a snapshot copies its counters; the response times are copied without it,
+// and other requests take none. No reader of a Ring delays a writer; readers that keep nothing,
 // which are callers of Ring.Quantiles and scrapes, take turns at one scratch. Functions
 // given by the application are called with no lock held, and a panic in one is recovered
 // and counted. The package starts no goroutine, registers nothing globally and

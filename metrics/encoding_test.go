@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -196,6 +197,9 @@ func unescape(s, allowed string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
+			if s[i] == '"' && strings.Contains(allowed, `"`) {
+				return "", errors.New("a quote without an escape")
+			}
 			b.WriteByte(s[i])
 			continue
 		}
@@ -249,6 +253,7 @@ func TestStrictParserIsStrict(t *testing.T) {
 	for _, bad := range []string{
 		head + "a_total 1\n", head + "a 1\n# EOF\n", "# HELP a_total x\n# TYPE a_total counter\na_total 1\n# EOF\n",
 		head + "# UNIT a seconds\na_total 1\n# EOF\n", head + "a_total{x=\"1\"} 1\na_total{x=\"2\"} 1\na_total{x=\"1\"} 2\n# EOF\n",
+		"# HELP a \"x\"\n# TYPE a counter\na_total 1\n# EOF\n",
 		"# HELP b x\n# TYPE b summary\nb_sum{x=\"1\"} 1\nb_sum{x=\"2\"} 1\nb_count{x=\"1\"} 2\n# EOF\n",
 	} {
 		_, err := parseExposition(bad, true)
@@ -581,10 +586,15 @@ func TestHandlerOverAServer(t *testing.T) {
 	}
 }
 
-// One variable is published for the life of the process, and shows the recorder of the moment.
-func TestVarIsPublishedOnce(t *testing.T) {
+var published = sync.OnceValue(func() *metrics.Var {
 	v := new(metrics.Var)
 	expvar.Publish("TestVarIsPublishedOnce", v)
+	return v
+})
+
+// One variable is published for the life of the process, and shows the recorder of the moment.
+func TestVarIsPublishedOnce(t *testing.T) {
+	v := published()
 	for i := range 3 {
 		r := newRecorder(t, metrics.RecorderConfig{})
 		r.Record(fmt.Sprint("GET /", i), 200, 1)

@@ -112,6 +112,52 @@ func ExampleRecorder_Gauge() {
 	// Output: sessions_entries 1
 }
 
+// Whoever the tenants are, the series are bounded, and nothing is lost.
+func ExampleFamily() {
+	calls, err := metrics.NewFamily(metrics.FamilyConfig{
+		Name: "calls_total", Help: "Calls.",
+		Label: "tenant", MaxSeries: 2,
+		Closed: []metrics.ClosedLabel{{Name: "result", Values: []string{"done", "failed"}}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	for tenant := range 1000 {
+		calls.Inc(fmt.Sprint("tenant ", tenant), "done")
+	}
+	calls.With("tenant 1", "failed").Inc()
+	for _, c := range calls.Snapshot().Counters {
+		fmt.Println(c.Values, c.Count)
+	}
+	// Output:
+	// [other done] 998
+	// [tenant 0 done] 1
+	// [tenant 1 done] 1
+	// [tenant 1 failed] 1
+}
+
+// The statistics of any container, in one line.
+func ExampleRegister() {
+	rec, err := metrics.NewRecorder(metrics.RecorderConfig{})
+	if err != nil {
+		panic(err)
+	}
+	queries, err := metrics.NewRing(metrics.RingConfig{})
+	if err != nil {
+		panic(err)
+	}
+	if err := metrics.Register(rec, "queries", queries.Snapshot); err != nil {
+		panic(err)
+	}
+	queries.Observe(250 * time.Millisecond)
+	for _, v := range rec.Snapshot().Values {
+		if v.Name == "queries_p99_seconds" {
+			fmt.Println(v.Value, v.Help)
+		}
+	}
+	// Output: 0.25 queries: the 0.99-quantile of the observations held.
+}
+
 // A watch tells when memory gets short. A janitor calls its Sweep; here it is
 // called by hand, on figures made up.
 func ExampleWatch() {

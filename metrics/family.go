@@ -57,7 +57,7 @@ func NewFamily(c FamilyConfig) (*Family, error) {
 // long is clipped, bytes that are not UTF-8 are replaced, and the empty one is
 // [UnmatchedName]. A value of a closed label that is not among its values, or is
 // not given, is [OtherName], and values too many are ignored.
-// For a value that has a series Inc takes constant time and no lock, and allocates only
+// For a value that has a series as it is given Inc takes constant time and no lock, and allocates only
 // to spread, as a [Counter] does.
 func (f *Family) Inc(value string, closed ...string) {
 	f.Add(1, value, closed...)
@@ -66,6 +66,9 @@ func (f *Family) Inc(value string, closed ...string) {
 // Add adds n, as Inc does 1.
 func (f *Family) Add(n uint64, value string, closed ...string) {
 	combination, now := f.combination(closed), f.clock.now()
+	if value == "" {
+		value = UnmatchedName
+	}
 	var s *series[combinations]
 	if len(value) <= f.config.MaxLabelBytes { // so that no more is looked at
 		s = f.table.index.get(value)

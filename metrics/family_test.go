@@ -54,6 +54,9 @@ func requireFamily(t *testing.T, s metrics.FamilySnapshot) {
 
 func TestFamilyConfigNamesFieldValueAndWant(t *testing.T) {
 	ok := metrics.FamilyConfig{Name: "a_total", Label: "b"}
+	nameless := ok
+	nameless.Name = "_total"
+	require.ErrorContains(t, nameless.Validate(), "FamilyConfig.Name is \"_total\"")
 	for want, change := range map[string]func(c *metrics.FamilyConfig){
 		"metrics: FamilyConfig.Name is \"a\", want [a-zA-Z_:][a-zA-Z0-9_:]* of at most 128 bytes that ends in _total":              func(c *metrics.FamilyConfig) { c.Name = "a" },
 		"metrics: FamilyConfig.Help is \"\\xff\", want UTF-8 of at most 512 bytes":                                                 func(c *metrics.FamilyConfig) { c.Help = "\xff" },

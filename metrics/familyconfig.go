@@ -49,7 +49,7 @@ type FamilyConfig struct {
 	MaxLabelBytes int
 
 	// IdleAfter is how long a series that is not pinned may be unused before Sweep
-	// removes it. Zero means 1 hour.
+	// removes it, or less by up to 1.2 seconds. Zero means 1 hour.
 	IdleAfter time.Duration
 }
 
@@ -62,7 +62,7 @@ type ClosedLabel struct {
 
 // Validate reports the first field of c that breaks its rule, or nil.
 func (c FamilyConfig) Validate() error {
-	if !validName(c.Name) || !strings.HasSuffix(c.Name, "_total") {
+	if !validName(c.Name) || !strings.HasSuffix(c.Name, totalSuffix) || c.Name == totalSuffix {
 		return fmt.Errorf("metrics: FamilyConfig.Name is %.100q, want [a-zA-Z_:][a-zA-Z0-9_:]* of at most %d bytes that ends in _total", c.Name, maxNameBytes)
 	}
 	if !validHelp(c.Help) {

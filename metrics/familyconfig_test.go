@@ -57,6 +57,36 @@ func TestFamilyBytesAreNoLessThanTheHeapGrew(t *testing.T) {
 	}
 }
 
+// Whatever another goroutine may be at, and also where there is no value.
+func TestIncOfASeriesTakesNoLock(t *testing.T) {
+	f, err := NewFamily(FamilyConfig{Name: "calls_total", Label: "tenant"})
+	require.NoError(t, err)
+	h := f.With("name")
+	for range 2 {
+		f.Inc("name")
+		f.Inc("")
+		h.Inc()
+		f.Inc(OtherName)
+		if f.mu.TryLock() { // with the second time
+			defer f.mu.Unlock()
+		}
+	}
+	require.Equal(t, uint64(2), f.table.index.get(UnmatchedName).value.count())
+}
+
+// Who found a series before it was removed, and counts in it afterwards, loses nothing.
+func TestFamilyCountsInASeriesThatIsGone(t *testing.T) {
+	f, err := NewFamily(FamilyConfig{Name: "calls_total", Label: "tenant"})
+	require.NoError(t, err)
+	f.Inc("name")
+	found := f.table.index.get("name")
+	f.mu.Lock()
+	f.table.remove(found)
+	f.mu.Unlock()
+	f.add(found, 0, 5)
+	require.Equal(t, []LabelledCount{{[]string{RetiredName}, 6}}, f.Snapshot().Counters)
+}
+
 func TestNameBytesAreNoLessThanTheAllocatorTakes(t *testing.T) {
 	for n := range maxLabelBytes + 1 {
 		require.LessOrEqual(t, int64(cap(append([]byte(nil), make([]byte, n)...))), nameBytes(n), n)

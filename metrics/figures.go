@@ -17,6 +17,10 @@ const (
 	maxHelpBytes = 512
 )
 
+// totalSuffix is what the name of a counter ends in. It is not the whole name, for
+// OpenMetrics leaves it out.
+const totalSuffix = "_total"
+
 // ErrTooManyGauges is returned by the methods that add figures when they would
 // become more than RecorderConfig.MaxGauges.
 var ErrTooManyGauges = errors.New("metrics: there are RecorderConfig.MaxGauges figures already")
@@ -105,7 +109,7 @@ func (r *Recorder) addSource(s source) error {
 			}
 			claims[name] = true
 		}
-		if v.Counter != strings.HasSuffix(v.Name, "_total") {
+		if v.Counter != strings.HasSuffix(v.Name, totalSuffix) || v.Name == totalSuffix {
 			return fmt.Errorf("metrics: the name of a figure is %.100q, want it to end in _total if it is a counter's and only then", v.Name)
 		}
 	}
@@ -132,10 +136,10 @@ func (v *Value) check() error {
 }
 
 // claims returns the names that nothing else may have because v has its own:
-// OpenMetrics calls a counter by its name without _total.
+// OpenMetrics calls a counter by its name without _total, and may add _created to that.
 func (v *Value) claims() []string {
-	if base, ok := strings.CutSuffix(v.Name, "_total"); ok {
-		return []string{v.Name, base}
+	if base, ok := strings.CutSuffix(v.Name, totalSuffix); ok {
+		return []string{v.Name, base, base + "_created"}
 	}
 	return []string{v.Name}
 }

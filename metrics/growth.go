@@ -83,8 +83,8 @@ func (g Growth) until(limit time.Time) time.Duration {
 	return d.Round(time.Second)
 }
 
-// growthOf returns what s, whose values are shares of limit, means at now.
-func growthOf(s slope, limit float64, now time.Time) Growth {
+// growthOf returns what s means, whose values are shares of limit and whose last mark was taken at that time.
+func growthOf(s slope, limit float64, at time.Time) Growth {
 	const hour = 3600
 	in := func(rate float64) time.Time {
 		const farthest = 100 * 365 * 24 * hour
@@ -92,10 +92,10 @@ func growthOf(s slope, limit float64, now time.Time) Growth {
 		if !(rate > 0) || seconds > farthest {
 			return time.Time{}
 		}
-		return now.Add(time.Duration(seconds * float64(time.Second)))
+		return at.Add(time.Duration(seconds * float64(time.Second)))
 	}
 	return Growth{
-		At: now, Marks: s.points, Window: s.window,
+		At: at, Marks: s.points, Window: s.window,
 		SharePerHour: s.rate * hour, SlowestShare: s.low * hour, FastestShare: s.high * hour,
 		BytesPerHour: s.rate * hour * limit,
 		Confidence:   s.confidence,
@@ -110,7 +110,7 @@ func (g Growth) suspected(c WatchConfig, before bool) bool {
 	}
 	left := g.LimitAt.Sub(g.At)
 	if before {
-		return g.Confidence >= growthClearConfidence && left <= growthClearHorizons*c.GrowthHorizon
+		return g.Confidence >= growthClearConfidence && left/growthClearHorizons <= c.GrowthHorizon
 	}
 	return g.Marks == trendPoints && g.Confidence >= c.GrowthConfidence && left <= c.GrowthHorizon
 }

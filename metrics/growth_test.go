@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"math"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,36 @@ func TestSlowGrowthIsNoLeak(t *testing.T) {
 		require.Empty(t, l.growth)
 		require.Greater(t, l.Growth().Confidence, 0.999, "it grows")
 		require.Greater(t, time.Until(l.Growth().LimitAt), 24*time.Hour, "and is in no hurry")
+	})
+}
+
+// The memory is on a line that reaches the limit after 18 hours.
+func TestGrowthIsCountedFromTheLastMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := newLeakyWatch(t, metrics.WatchConfig{}, func(since time.Duration) int64 { return 1e8 + int64(50e6*since.Hours()) })
+		for range 20 {
+			l.watchFor(11 * time.Minute)
+			g := l.Growth()
+			if g.Marks == 0 {
+				continue
+			}
+			require.WithinDuration(t, start.Add(18*time.Hour), g.LimitAt, time.Second)
+			require.Positive(t, time.Since(g.At))
+			require.Less(t, time.Since(g.At), 2*time.Hour/32+10*time.Second, "the first reading of a block is its lowest")
+		}
+		require.Equal(t, 32, l.Growth().Marks)
+	})
+}
+
+func TestGrowthHorizonMayBeVeryLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLeakyWatch(t, metrics.WatchConfig{GrowthHorizon: math.MaxInt64}, func(since time.Duration) int64 {
+			return 1e8 + int64(1e6*since.Hours())
+		})
+		l.watchFor(5 * time.Hour)
+		require.Len(t, l.growth, 1, "it is suspected, and stays so")
+		require.True(t, l.Growth().Suspected)
 	})
 }
 

@@ -111,7 +111,7 @@ func (u use) larger(v use) use {
 
 // String returns the figures as a sentence.
 func (m Memory) String() string {
-	return fmt.Sprintf("%v resident, %v of it held by Go (limit %v); control group %v of %v; system %v available of %v",
+	return fmt.Sprintf("%v resident, %v held by Go (limit %v); control group %v of %v; system %v available of %v",
 		m.RSS, m.GoTotal, m.GoLimit, m.CgroupUsage, m.CgroupLimit, m.SystemAvailable, m.SystemTotal)
 }
 

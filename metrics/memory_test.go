@@ -370,3 +370,43 @@ func FuzzCgroupFiles(f *testing.F) {
 		parseMeminfo([]byte(stat))
 	})
 }
+
+func TestALimitThatBecomesKnownHasNotChanged(t *testing.T) {
+	var l limits
+	for _, m := range []struct {
+		goLimit, cgroup Bytes
+		changed         bool
+	}{
+		{Bytes{}, Bytes{}, false},
+		{Unlimited, Bytes{}, false},
+		{Unlimited, BytesOf(100), false},
+		{Bytes{}, BytesOf(100), false},
+		{Unlimited, Bytes{}, false},
+		{BytesOf(50), BytesOf(100), true},
+		{BytesOf(50), BytesOf(101), true},
+		{BytesOf(50), BytesOf(101), false},
+	} {
+		require.Equal(t, m.changed, l.change(Memory{GoLimit: m.goLimit, CgroupLimit: m.cgroup}), "%v", m)
+	}
+}
+
+func TestAGroupOutsideOfTheMountIsItsRoot(t *testing.T) {
+	m := mount{root: "/a", point: "/sys/fs/cgroup"}
+	for group, want := range map[string]string{
+		"/a": "sys/fs/cgroup", "/a/b": "sys/fs/cgroup/b", "/ab/c": "sys/fs/cgroup", "/b": "sys/fs/cgroup", "/a/../b": "sys/fs/cgroup", "/": "sys/fs/cgroup",
+	} {
+		require.Equal(t, want, m.dirOf(group), group)
+	}
+}
+
+// The kernel's figure may be of a while ago, and of the process that runs the test.
+func TestPeakIsNoLessThanWhatIsOccupied(t *testing.T) {
+	kernel := peakRSS()
+	for pages, want := range map[string]Bytes{"0": kernel, "1000000000": BytesOf(1_000_000_000 * int64(os.Getpagesize()))} {
+		m := newProbe(machine(t, map[string]string{"proc/self/statm": "2000000000 " + pages + " 1 1 0 1 0\n"})).read(time.Now())
+		least, _ := want.Get()
+		peak, known := m.PeakRSS.Get()
+		require.True(t, known)
+		require.GreaterOrEqual(t, peak, least, pages)
+	}
+}

@@ -57,6 +57,21 @@ func FuzzRingByTurns(f *testing.F) {
 	})
 }
 
+// Turns begin where nobody has written.
+func TestRingKeepsWhatWasThereBeforeTurns(t *testing.T) {
+	for before := range 20 {
+		r := newRing[int64](RingConfig{Size: 1000, MaxAge: time.Hour}, newClock(0))
+		for n := range before {
+			r.observe(0, int64(n))
+		}
+		r.places.grow()
+		for range 8 {
+			r.write(r.places.many.Load().of[0], uint64(newWord(99, 0)))
+		}
+		require.Equal(t, before+8, r.snapshot(1, nil).Count)
+	}
+}
+
 // One who writes alone has all places again, but for those of one block.
 func TestRingIsExactAgainWhenOneWrites(t *testing.T) {
 	r := newRing[int64](RingConfig{Size: 1000, MaxAge: time.Hour}, newClock(0))

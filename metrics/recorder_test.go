@@ -80,6 +80,15 @@ func TestRecorderConfigNamesFieldValueAndWant(t *testing.T) {
 	}
 }
 
+func TestRecorderConfigMayBeAtItsBounds(t *testing.T) {
+	for _, c := range []metrics.RecorderConfig{
+		{}, {ErrorRate: 1}, {MaxEndpoints: -1, MaxErrors: -1}, {MaxEndpoints: 10_000, MaxErrors: 10_000, MaxGauges: 10_000},
+		{Times: 65_536}, {MaxLabelBytes: 16}, {MaxLabelBytes: 4096}, {Routes: []string{strings.Repeat("r", 128)}},
+	} {
+		require.NoError(t, c.Validate())
+	}
+}
+
 func TestRecorderCounts(t *testing.T) {
 	r := newRecorder(t, metrics.RecorderConfig{Routes: []string{"GET /pinned"}})
 	r.Record("GET /a", 200, time.Second)
@@ -108,6 +117,19 @@ func TestRecorderCounts(t *testing.T) {
 	require.Equal(t, metrics.Recent{Window: time.Minute, Requests: 5, Failures: 1}, s.Recent)
 	require.InDelta(t, 0.2, s.Recent.Rate(), 1e-9)
 	require.Zero(t, metrics.Recent{}.Rate())
+}
+
+func TestRecorderClassesOfStatus(t *testing.T) {
+	for status, class := range map[int]int{-100: 0, 0: 0, 99: 0, 100: 1, 199: 1, 200: 2, 499: 4, 500: 5, 599: 5, 600: 0, math.MaxInt: 0} {
+		r := newRecorder(t, metrics.RecorderConfig{})
+		r.Record("GET /", status, 0)
+		var want [metrics.Classes]uint64
+		want[class] = 1
+		s := r.Snapshot()
+		require.Equal(t, want, s.Total.Status, "%d", status)
+		require.Equal(t, class == 5, s.Recent.Failures == 1, "%d", status)
+		require.Zero(t, s.Total.Slow, "%d", status)
+	}
 }
 
 func TestRecorderTimesAreThoseOfTheSnapshot(t *testing.T) {
@@ -340,6 +362,20 @@ func TestRecorderSweepRetiresWhatIsIdle(t *testing.T) {
 	})
 }
 
+// When it was used is known to about a second.
+func TestSweepLeavesWhatIsInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, metrics.RecorderConfig{IdleAfter: 3 * time.Second})
+		for range 100 {
+			r.Record("GET /", 200, 1)
+			time.Sleep(1800 * time.Millisecond)
+			require.Zero(t, r.Sweep())
+		}
+		time.Sleep(1200*time.Millisecond + 1)
+		require.Equal(t, 1, r.Sweep())
+	})
+}
+
 func TestRecorderWarnsOfSlowRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []metrics.Warning
@@ -354,7 +390,21 @@ func TestRecorderWarnsOfSlowRequests(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.Record("slow", 200, 3*time.Second)
 		require.Equal(t, "slow request: slow took 3s (status 200); 2 like it were not reported", got[1].String())
+		r.Record("slow", 200, 3*time.Second)
+		time.Sleep(time.Minute)
+		r.Record("slow", 200, 3*time.Second)
+		require.Equal(t, uint64(1), got[2].Suppressed, "since the last one")
 	})
+}
+
+func TestRecorderWarnsOnceInAVeryLongTime(t *testing.T) {
+	got := 0
+	r := newRecorder(t, metrics.RecorderConfig{WarnEvery: math.MaxInt64, OnWarn: func(metrics.Warning) { got++ }})
+	for range 10 {
+		r.Record("slow", 200, time.Hour)
+	}
+	require.Equal(t, 1, got)
+	require.Equal(t, uint64(9), r.Snapshot().Losses.WarningsSuppressed)
 }
 
 func TestRecorderWarnsOfErrorRate(t *testing.T) {
@@ -376,6 +426,26 @@ func TestRecorderWarnsOfErrorRate(t *testing.T) {
 		require.Len(t, got, 1)
 		require.Equal(t, "high error rate: 2 of 13 requests failed within 1m0s, lately x (status 500)", got[0].String())
 	})
+}
+
+// From the very share on, though 0.07*100 is 7.000000000000001.
+func TestRecorderWarnsFromTheRateOn(t *testing.T) {
+	for percent := 1; percent <= 100; percent++ {
+		warned := 0
+		r := newRecorder(t, metrics.RecorderConfig{
+			ErrorRate: float64(percent) / 100, ErrorMin: 100,
+			OnWarn: func(metrics.Warning) { warned++ },
+		})
+		for range 100 - percent {
+			r.Record("x", 200, 0)
+		}
+		for range percent - 1 {
+			r.Record("x", 500, 0)
+		}
+		require.Zero(t, warned, "%d %%", percent)
+		r.Record("x", 500, 0)
+		require.Equal(t, 1, warned, "%d %%", percent)
+	}
 }
 
 func TestRecorderSurvivesItsCallbacks(t *testing.T) {
@@ -412,10 +482,12 @@ func TestRecorderGauges(t *testing.T) {
 	for _, name := range []string{"", "1a", "a-b", "ü", strings.Repeat("a", 129)} {
 		require.ErrorContains(t, r.Gauge(name, "", read), "want [a-zA-Z_:]")
 	}
-	for _, name := range []string{"cache_size_bytes", "errors_total", "http_request_duration_seconds_sum"} {
+	for _, name := range []string{"cache_size_bytes", "cache_hits", "cache_hits_created", "errors_total", "errors_created", "http_request_duration_seconds_sum"} {
 		require.ErrorIs(t, r.Gauge(name, "", read), metrics.ErrDuplicateName)
 	}
 	require.ErrorContains(t, r.Counter("hits", "", read), "want it to end in _total")
+	require.ErrorContains(t, r.Counter("_total", "", read), "want it to end in _total", "OpenMetrics would have no name for it")
+	require.ErrorContains(t, r.Gauge("_total", "", read), "and only then")
 	require.ErrorContains(t, r.Gauge("b", "\xff", read), "want UTF-8")
 	require.ErrorContains(t, r.Gauge("b", "", nil), "nil")
 	require.NoError(t, r.Gauge("b", "", read))

@@ -145,7 +145,7 @@ func reader(i int, t reflect.Type) (read func(reflect.Value) (float64, bool), su
 			return 0, true
 		}, "", false
 	case t.Kind() == reflect.Uint64:
-		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, "_total", true
+		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, unit + "_total", true
 	case reflect.Uint <= t.Kind() && t.Kind() <= reflect.Uint32:
 		return func(row reflect.Value) (float64, bool) { return float64(row.Field(i).Uint()), true }, unit, false
 	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:

@@ -138,6 +138,11 @@ type badUnit int64
 
 func (badUnit) Unit() string { return "no unit\n" }
 
+// traffic counts, and says its unit.
+type traffic uint64
+
+func (traffic) Unit() string { return "bytes" }
+
 type pointer struct{ unit string }
 
 func (p *pointer) Unit() string { return p.unit }
@@ -155,11 +160,13 @@ func TestRegisterSaysUnits(t *testing.T) {
 	require.NoError(t, metrics.Register(r, "other", func() struct {
 		Heat celsius
 		P    *pointer
+		Sent traffic
 	} {
 		return struct {
 			Heat celsius
 			P    *pointer
-		}{Heat: 20}
+			Sent traffic
+		}{Heat: 20, Sent: 7}
 	}))
 	f := exposition(t, r.Snapshot())
 	for _, name := range []string{"room_min_celsius", "room_max_celsius", "room_mean_celsius", "room_p99_celsius"} {
@@ -167,6 +174,7 @@ func TestRegisterSaysUnits(t *testing.T) {
 		require.InEpsilon(t, 36.6, f[name].samples[0].value, 1e-6)
 	}
 	require.InDelta(t, 20, f["other_heat_celsius"].samples[0].value, 0)
+	require.InDelta(t, 7, f["other_sent_bytes_total"].samples[0].value, 0)
 	require.NotNil(t, f["bad_p50"])
 	require.Contains(t, r.Var().String(), `"room_p50_celsius":36.59999`)
 }

@@ -21,10 +21,10 @@ type RingConfig struct {
 	// says what a ring takes in all.
 	Size int
 
-	// MaxAge is how long an observation counts, to 1/64 of it. Zero means 5 minutes,
+	// MaxAge is how long an observation counts, or less by up to 1/30. Zero means 5 minutes,
 	// because quantiles that never age would freeze when traffic stops. To keep
 	// observations until newer ones displace them, give a very long time. What nobody
-	// has displaced, read or swept in 131,072 times MaxAge looks young again.
+	// has displaced, read or swept in 114,688 times MaxAge looks young again.
 	MaxAge time.Duration
 
 	// CacheFor is how old the snapshot may be that Cached returns. Zero means 1
@@ -100,7 +100,7 @@ func newRing[T Number](c RingConfig, clock *clock) *Ring[T] {
 
 // Observe adds v to the ring, in place of the oldest observation once the ring
 // is full. An integer of 2^36 and more, which is a duration of 68 seconds and
-// more, and a fraction are kept to a billionth, a little too small. What is
+// more, is kept to a billionth, and a fraction to two, a little too small. What is
 // negative, infinite or not a number is dropped and counted; there is no other
 // value that a ring cannot hold.
 // Observe is wait-free, takes constant time and allocates only when writers that
@@ -142,10 +142,11 @@ func (r *Ring[T]) at(n uint64) *atomic.Uint64 { return &r.words[n&uint64(len(r.w
 // in any case, and returns how many there were. It takes time in proportion to
 // Size and gives no memory back.
 func (r *Ring[T]) Sweep() (removed int) {
-	now := int64(r.clock.precise()) >> r.shift
-	for i := range r.words {
-		if w := r.words[i].Load(); w != 0 && r.old(word(w), now) && r.words[i].CompareAndSwap(w, 0) {
-			removed++
+	now, last := int64(r.clock.precise())>>r.shift, r.places.end()
+	for n := range uint64(len(r.words)) {
+		place := r.at(last - 1 - n)
+		if w := place.Load(); w != 0 && r.old(word(w), now) && place.CompareAndSwap(w, 0) && n < uint64(r.config.Size) {
+			removed++ // the others had been displaced
 		}
 	}
 	return removed

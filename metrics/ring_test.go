@@ -96,6 +96,18 @@ func TestRingAtTheExtremes(t *testing.T) {
 	require.Equal(t, time.Duration(1<<36-1), r.Snapshot().Quantile(0.5), "68 s are exact")
 }
 
+// Though there is no float64 for the sum of so many.
+func TestRingMeanOfEqualsIsTheirs(t *testing.T) {
+	const size = 1 << 18
+	r := newRing(t, metrics.RingConfig{Size: size, MaxAge: time.Hour})
+	for d := time.Duration(1<<36 - 1); d > 1<<36-9; d -= 2 {
+		for range size {
+			r.Observe(d)
+		}
+		require.Equal(t, d, r.Snapshot().Mean)
+	}
+}
+
 type celsius float64
 
 func (celsius) Unit() string { return "celsius" }
@@ -182,6 +194,49 @@ func TestRingAgesAtAnyPace(t *testing.T) {
 				time.Sleep(maxAge)
 				require.Zero(t, r.Snapshot().Count)
 			}
+		}
+	})
+}
+
+// Whatever the phase in which an observation is made: never beyond MaxAge, and at least until
+// a thirtieth before it. That is what documentation says, and no more.
+func TestRingForgetsWithinAThirtiethOfMaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		early := 0
+		for _, maxAge := range []time.Duration{5 * time.Minute, time.Minute, 65 * time.Second, 3 * time.Second, 129} {
+			r := newRing(t, metrics.RingConfig{MaxAge: maxAge})
+			off := 0.0
+			for range 500 {
+				time.Sleep(maxAge + maxAge/97 + 1)
+				require.Zero(t, r.Snapshot().Count, "older than %v", maxAge)
+				r.Observe(1)
+				time.Sleep(maxAge * 29 / 30)
+				s := r.Snapshot()
+				require.Equal(t, 1, s.Count, "%v: a thirtieth too early", maxAge)
+				off = max(off, math.Abs(float64(s.Age-maxAge*29/30))/float64(maxAge))
+				time.Sleep(maxAge / 60)
+				early += 1 - r.Snapshot().Count
+			}
+			require.LessOrEqual(t, off, 1/50.0, "Age")
+		}
+		require.Positive(t, early, "it is not a sixtieth")
+	})
+}
+
+// The ring has eight places for five observations.
+func TestRingSweepReturnsHowManyWereHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, made := range []int{0, 3, 5, 8, 100} {
+			r := newRing(t, metrics.RingConfig{Size: 5})
+			for range made {
+				r.Observe(1)
+			}
+			require.Equal(t, min(made, 5), r.Snapshot().Count)
+			require.Zero(t, r.Sweep())
+			time.Sleep(5*time.Minute + 1)
+			require.Equal(t, min(made, 5), r.Sweep())
+			require.Zero(t, r.Sweep())
+			require.Zero(t, r.Snapshot().Count)
 		}
 	})
 }

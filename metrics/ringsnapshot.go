@@ -15,7 +15,7 @@ type RingSnapshot[T Number] struct {
 	Min   T             // smallest, 0 if there is none
 	Max   T             // largest, 0 if there is none
 	Mean  T             // arithmetic mean, 0 if there is none
-	Age   time.Duration // of the oldest observation held, to 1/64 of MaxAge: the window really covered
+	Age   time.Duration // of the oldest observation held, to 1/50 of MaxAge: the window really covered
 
 	Observed uint64 // observations since the ring was made
 	Dropped  uint64 // further ones that were negative, infinite or not a number
@@ -106,11 +106,11 @@ func (s RingSnapshot[T]) Enough(q float64) bool {
 }
 
 // nearestRank returns ceil(q*n) within 1 to n, for q in (0, 1). The product is
-// taken down by less than a millionth of a rank, so that 0.07*100, which
+// taken down by what rounding may have added, so that 0.07*100, which
 // floating point makes 7.000000000000001, is rank 7.
 func nearestRank(q float64, n int) int {
-	rank := math.Ceil(q*float64(n) - 1e-9*q*float64(n))
-	return min(max(int(rank), 1), n)
+	product := q * float64(n)
+	return min(max(int(math.Ceil(product-product*0x1p-51)), 1), n)
 }
 
 // cached is the snapshot that [Ring.Cached] returns.

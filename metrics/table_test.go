@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -124,6 +125,70 @@ func TestTableForgetsPastHeat(t *testing.T) {
 	table.checkInvariants(t)
 }
 
+// Nobody has to be more frequent than what was there before a sweep.
+func TestTableMakesRoomForWhatIsWarmerThanTheColdest(t *testing.T) {
+	const later = time.Second << 10
+	tb := newCountTable(2, 0)
+	for range 10 {
+		tb.use("gone", 0)
+		tb.use("stays", later)
+	}
+	for range 3 {
+		require.False(t, tb.use("newcomer", later), "all are warmer")
+	}
+	require.Equal(t, 1, tb.sweep(later, later/2))
+	require.True(t, tb.use("cold", later))
+	tb.checkInvariants(t)
+	require.False(t, tb.use("warmer", later))
+	require.True(t, tb.use("warmer", later))
+	require.False(t, tb.has("cold"))
+}
+
+// Not even when there are no more places for names that wait, and what has a series is cold.
+func TestTableNamesSeenOnceDisplaceNothingThatIsCold(t *testing.T) {
+	tb := newCountTable(1, 0)
+	tb.use("past", 0)
+	for i := range 100 {
+		require.False(t, tb.use(fmt.Sprint(i), 2*halfLife), "%d", i)
+	}
+	require.Zero(t, tb.index.get("past").temperature())
+	require.True(t, tb.use("99", 2*halfLife))
+}
+
+// A leavingCell looks whether its series is known to be gone when its counts leave: who counts in it
+// before that is moved, who does later sees to it himself.
+type leavingCell struct {
+	errorKind
+	gone *atomic.Bool
+	seen []bool
+}
+
+func (c *leavingCell) moveTo(to *leavingCell) {
+	c.seen = append(c.seen, c.gone.Load())
+	c.errorKind.moveTo(&to.errorKind)
+}
+
+func TestTableSeriesAreGoneBeforeTheirCountsLeave(t *testing.T) {
+	tb := newTable(tableConfig[*leavingCell]{maxDynamic: 1, newValue: func() *leavingCell { return new(leavingCell) }})
+	s := tb.admit("name", 1, 0)
+	s.value.gone = &s.gone
+	require.Equal(t, 1, tb.sweep(time.Hour, time.Hour))
+	require.Equal(t, []bool{true}, s.value.seen)
+}
+
+// However often a name comes and goes.
+func TestTableRemembersWhatItMissedOfARetiredSeries(t *testing.T) {
+	const later = time.Second << 10
+	tb := newCountTable(1, 0)
+	tb.use("first", 0)
+	require.False(t, tb.use("name", 0), "one is counted as other")
+	require.True(t, tb.use("name", 0))
+	require.Equal(t, uint64(1), tb.index.get("name").missed)
+	require.Equal(t, 1, tb.sweep(later, later/2))
+	require.True(t, tb.use("name", later))
+	require.Equal(t, uint64(1), tb.index.get("name").missed)
+}
+
 // What the pinned series and one more take is enough for one more at a time, as
 // long as its name is short.
 func TestTableIsBoundedInBytes(t *testing.T) {
@@ -229,6 +294,25 @@ func TestCandidatesKeepWhatIsFrequent(t *testing.T) {
 }
 
 // Nobody makes a count fall by adding so much that it begins anew.
+func TestCandidatesAreAHeapWhoeverLeaves(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	c := newCandidates(40)
+	for range 20_000 {
+		name := fmt.Sprint(r.IntN(100))
+		if r.IntN(3) == 0 {
+			c.left(c.remove(name))
+		} else {
+			c.offer(name, uint64(1+r.IntN(1000)))
+		}
+		for i, e := range c.heap {
+			if e.at != i || c.heap[max(i-1, 0)/2].count > e.count {
+				c.checkInvariants(t)
+			}
+		}
+	}
+	c.checkInvariants(t)
+}
+
 func TestCandidatesOfEnormousAmounts(t *testing.T) {
 	c := newCandidates(3)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -298,4 +382,8 @@ func TestWindowSlides(t *testing.T) {
 	w.add(20*time.Second, true) // a clock read before the lock was had
 	require.Equal(t, tally{2, 1}, w.sum(60*time.Second))
 	require.Equal(t, tally{}, w.sum(240*time.Hour))
+
+	w = newWindow(1) // of so short parts there are too many in an hour to begin each
+	w.add(time.Hour, true)
+	require.Equal(t, tally{1, 1}, w.sum(time.Hour))
 }

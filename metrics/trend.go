@@ -64,6 +64,7 @@ func (t *trend) reset() { *t = trend{block: t.block} }
 // A slope is what a trend amounts to. Rates are in units of the value per second.
 type slope struct {
 	points     int
+	at         time.Duration // of the last mark
 	window     time.Duration
 	rate       float64
 	low, high  float64 // 95 % confidence interval of rate
@@ -97,7 +98,7 @@ func (t *trend) estimate() (s slope, ok bool) {
 	slices.Sort(rates)
 	deviation := math.Sqrt(scoreVariance(marks))
 	last := marks[n-1].at
-	s = slope{points: n, window: last - marks[0].at, rate: median(rates), confidence: confidence(score, deviation)}
+	s = slope{points: n, at: last, window: last - marks[0].at, rate: median(rates), confidence: confidence(score, deviation)}
 	margin := 1.96 * deviation
 	s.low = rates[clamp(int(math.Floor((float64(len(rates))-margin)/2)), len(rates))]
 	s.high = rates[clamp(int(math.Ceil((float64(len(rates))+margin)/2)), len(rates))]

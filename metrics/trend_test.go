@@ -120,6 +120,32 @@ func TestTrendConfidenceIsCalibrated(t *testing.T) {
 	require.InDelta(t, 0.95, float64(inside)/series, 0.015)
 }
 
+// The next lower score is two less.
+func TestConfidenceIsCorrectedForSteps(t *testing.T) {
+	for score, want := range map[int]float64{0: 0.5, 1: 0.5, -1: 0.5, 11: 0.8413, -11: 0.1587} {
+		require.InDelta(t, want, confidence(score, 10), 1e-4, "%d", score)
+	}
+	require.InDelta(t, 0.5, confidence(7, 0), 0, "all are equal")
+}
+
+// It is easier to be suspected any longer than to become so.
+func TestSuspicionHasHysteresis(t *testing.T) {
+	c := WatchConfig{}.withDefaults()
+	for _, g := range []struct {
+		confidence    float64
+		horizons      float64
+		becomes, goes bool
+	}{
+		{0.9991, 1, true, false}, {0.9989, 1, false, false}, {0.9991, 1.01, false, false},
+		{0.901, 2, false, false}, {0.899, 2, false, true}, {0.9991, 2.01, false, true},
+	} {
+		at := time.Unix(0, 0)
+		growth := Growth{At: at, Marks: trendPoints, Confidence: g.confidence, LimitAt: at.Add(time.Duration(g.horizons * float64(c.GrowthHorizon)))}
+		require.Equal(t, g.becomes, growth.suspected(c, false), "%v", g)
+		require.Equal(t, !g.goes, growth.suspected(c, true), "%v", g)
+	}
+}
+
 func TestTrendWithTiesIsNotOverconfident(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	above := 0

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -72,7 +73,7 @@ type alarm struct {
 // kept from it since the last time.
 func (a *alarm) ring(now, every time.Duration) (suppressed uint64, ok bool) {
 	next := a.next.Load()
-	if int64(now) < next || !a.next.CompareAndSwap(next, int64(now+every)) {
+	if int64(now) < next || !a.next.CompareAndSwap(next, int64(now+min(every, math.MaxInt64-now))) {
 		a.suppressed.Add(1)
 		a.total.Add(1)
 		return 0, false
@@ -93,7 +94,7 @@ func (r *Recorder) warnOf(w Warning, now time.Duration, slow, failed bool) {
 		return
 	}
 	sum := r.recent.sum(now)
-	if sum.requests < uint64(r.config.ErrorMin) || float64(sum.failures) < r.config.ErrorRate*float64(sum.requests) {
+	if sum.requests < uint64(r.config.ErrorMin) || float64(sum.failures)/float64(sum.requests) < r.config.ErrorRate {
 		return
 	}
 	if suppressed, ok := r.rateAlarm.ring(now, r.config.WarnEvery); ok {

@@ -109,7 +109,7 @@ func (c WatchConfig) Validate() error {
 		return fmt.Errorf("metrics: WatchConfig.GrowthConfidence is %v, want %v or more and less than 1", c.GrowthConfidence, growthClearConfidence)
 	}
 	if !(d.Critical > 0 && d.Critical <= 1) {
-		return fmt.Errorf("metrics: WatchConfig.Critical is %v, want more than 0 and at most 1", c.Critical)
+		return fmt.Errorf("metrics: WatchConfig.Critical is %v, want more than 0 and at most 1", d.Critical)
 	}
 	if !(d.High > 0 && d.High < d.Critical) {
 		return fmt.Errorf("metrics: WatchConfig.High is %v, want more than 0 and less than Critical, %v", d.High, d.Critical)
@@ -163,8 +163,8 @@ func logChange(e Event) {
 }
 
 // A Watch looks at the memory whenever Sweep is called and says when it gets
-// short, when it is no longer so, and when it grows as if it leaked. It starts no goroutine: a
-// janitor calls Sweep, every ten seconds say.
+// short, when it is no longer so, and when it grows as if it leaked. It starts no goroutine: the
+// janitor of package sweep, or whoever likes, calls Sweep, every ten seconds say.
 //
 // The level rises as soon as the share of the limit reaches High or Critical. It
 // falls when the share has been Hysteresis below that for Dwell, to the lowest level of
@@ -331,7 +331,7 @@ func (w *Watch) measure(limit Bytes, now time.Time) (changed bool) {
 		return false // an earlier measurement stands, as does a suspicion
 	}
 	before := w.growth.Suspected
-	w.growth = growthOf(s, float64(limit.n), now)
+	w.growth = growthOf(s, float64(limit.n), now.Add(s.at-now.Sub(w.start)))
 	w.growth.Suspected = w.growth.suspected(w.config, before)
 	return w.growth.Suspected != before
 }

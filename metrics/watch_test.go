@@ -43,12 +43,14 @@ func (g *gaugedWatch) see(used int64) metrics.Level {
 
 func TestWatchConfigNamesFieldValueAndWant(t *testing.T) {
 	for want, c := range map[string]metrics.WatchConfig{
-		"metrics: WatchConfig.Limit is -1, want zero or more":                               {Limit: -1},
-		"metrics: WatchConfig.Dwell is -1ns, want zero or more":                             {Dwell: -1},
-		"metrics: WatchConfig.High is 0.95, want more than 0 and less than Critical, 0.92":  {High: 0.95},
-		"metrics: WatchConfig.High is NaN, want more than 0 and less than Critical, 0.92":   {High: math.NaN()},
-		"metrics: WatchConfig.Critical is 1.5, want more than 0 and at most 1":              {Critical: 1.5},
-		"metrics: WatchConfig.Hysteresis is 0.8, want zero or more and less than High, 0.8": {Hysteresis: 0.8},
+		"metrics: WatchConfig.Limit is -1, want zero or more":                                 {Limit: -1},
+		"metrics: WatchConfig.Dwell is -1ns, want zero or more":                               {Dwell: -1},
+		"metrics: WatchConfig.High is 0.95, want more than 0 and less than Critical, 0.92":    {High: 0.95},
+		"metrics: WatchConfig.High is NaN, want more than 0 and less than Critical, 0.92":     {High: math.NaN()},
+		"metrics: WatchConfig.Hysteresis is 0.05, want zero or more and less than High, 0.04": {High: 0.04},
+		"metrics: WatchConfig.High is 0.8, want more than 0 and less than Critical, 0.5":      {Critical: 0.5},
+		"metrics: WatchConfig.Critical is 1.5, want more than 0 and at most 1":                {Critical: 1.5},
+		"metrics: WatchConfig.Hysteresis is 0.8, want zero or more and less than High, 0.8":   {Hysteresis: 0.8},
 	} {
 		_, err := metrics.NewWatch(c)
 		require.EqualError(t, err, want)

@@ -20,8 +20,8 @@ type Number interface{ ~int64 | ~float64 }
 // Codes are in the order of the values. The code of an integer below 2^36 is the
 // integer: durations of up to 68 seconds are exact. Above that a code has the
 // leading 36 bits and how many follow, and that of a fraction has the leading 40
-// bits of the float64 without its sign: the value is less than a billionth too
-// small.
+// bits of the float64 without its sign: the value is too small by less than a
+// billionth, or that of a fraction by less than two.
 type word uint64
 
 const (

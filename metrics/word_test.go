@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Codes are in the order of the values, and a value comes back within a
-// billionth of itself, a little too small if at all.
+// Codes are in the order of the values, and a value comes back a little too small if at all: an
+// integer by less than a billionth of itself, a fraction by less than two.
 func FuzzWord(f *testing.F) {
 	f.Add(int64(1<<36-1), int64(1<<36), 0.0, math.Copysign(0, -1))
 	f.Add(int64(math.MaxInt64), int64(math.MinInt64), math.MaxFloat64, math.SmallestNonzeroFloat64)
 	f.Add(int64(1<<36), int64(1<<36+1), math.Inf(1), math.NaN())
 	f.Add(int64(0), int64(1<<62), 1.0, 1+1e-9)
+	f.Add(int64(1<<36+1), int64(1<<62+1<<27-1), 1+0x1p-29-0x1p-52, 0x1p-29-0x1p-80)
 	f.Fuzz(func(t *testing.T, a, b int64, c, d float64) {
 		checkCodes(t, time.Duration(a), time.Duration(b))
 		checkCodes(t, c, d)
@@ -37,7 +38,11 @@ func checkCodes[T Number](t *testing.T, a, b T) {
 	got := decode[T](ca)
 	require.LessOrEqual(t, got, a)
 	if float64(a) > 1e-300 { // below are the denormal numbers
-		require.LessOrEqual(t, float64(a)-float64(got), float64(a)*4e-9)
+		least := 1e-9
+		if fractional[T]() {
+			least = 2e-9
+		}
+		require.LessOrEqual(t, float64(a)-float64(got), float64(a)*least)
 	}
 	if !fractional[T]() && a < 1<<exact {
 		require.Equal(t, a, got)
@@ -82,6 +87,31 @@ func TestRingForgetsForGood(t *testing.T) {
 			forget(r, time.Hour)
 			require.Zero(t, r.snapshot(lap, nil).Count)
 		})
+	}
+}
+
+// So long nothing looks young again, as the documentation of MaxAge says.
+func TestRingIsOldForLong(t *testing.T) {
+	for _, maxAge := range []time.Duration{1<<20 - 1, 1 << 20, 1<<20 + 1, time.Minute, 9 * time.Minute} {
+		for _, ages := range []time.Duration{2, 1000, 114_687} {
+			r := newRing[float64](RingConfig{Size: 3, MaxAge: maxAge}, newClock(0))
+			r.observe(0, 7)
+			require.Zero(t, r.snapshot(ages*maxAge, nil).Count, "%d times %v", ages, maxAge)
+		}
+	}
+}
+
+// The rank is that of the decimal number, however many observations there are.
+func TestNearestRankIsExact(t *testing.T) {
+	for _, places := range []int64{10, 100, 1000, 10_000} {
+		for _, n := range []int64{1, 7, 99, 1000, 1_100_999, 10_000_099, 16_000_099, maxRingSize - 1, maxRingSize} {
+			for k := int64(1); k < places; k++ {
+				want := (k*n + places - 1) / places
+				if rank := int64(nearestRank(float64(k)/float64(places), int(n))); rank != want {
+					require.Equal(t, want, rank, "%d/%d of %d", k, places, n)
+				}
+			}
+		}
 	}
 }
 

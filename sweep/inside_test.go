@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -120,6 +121,28 @@ func TestRunWithNothingDueIsNotWokenAtAll(t *testing.T) {
 	})
 }
 
+// A profile is split by job, and what the worker does between two jobs belongs to none.
+func TestWorkerHasTheLabelsOfAJobWhileThatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := New(Config{})
+		require.NoError(t, err)
+		during := ""
+		job, err := j.Every(time.Hour, "cache", sweeper(func() int { during = goroutines(); return 0 }))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- j.Run(ctx) }()
+		synctest.Wait()
+		require.NoError(t, job.Trigger(t.Context()))
+		synctest.Wait()
+		require.Contains(t, during, job.id())
+		require.Contains(t, during, `"sweep_job":"cache"`)
+		require.NotContains(t, goroutines(), job.id())
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
 func TestDueSweeperDoesNotAllocate(t *testing.T) {
 	j, err := New(Config{})
 	require.NoError(t, err)
@@ -154,6 +177,27 @@ func TestOnlyTheLastStacksAreRemembered(t *testing.T) {
 	require.False(t, o.add(origin{9*maxSeen + 0}), "the last 64 are known")
 	require.True(t, o.add(origin{0}), "the first is forgotten")
 	require.False(t, o.add(origin{9*maxSeen + 1}), "only the oldest made room")
+}
+
+// The machine began in 1970, say, until its clock was set.
+func TestStatsTellTheTimeOfTheClockAsItIsSetNow(t *testing.T) {
+	j, err := New(Config{})
+	require.NoError(t, err)
+	var during JobStats
+	var job *Job
+	job, err = j.Every(time.Hour, "cache", sweeper(func() int { during = job.Stats(); return 0 }))
+	require.NoError(t, err)
+	const secondsAt = 30 // where they begin in the first word of a Time that has a monotonic reading
+	*(*uint64)(unsafe.Pointer(&j.birth)) -= 3600 << secondsAt
+	require.InDelta(t, time.Hour, time.Now().Round(0).Sub(j.birth.Round(0)), float64(time.Minute))
+	require.InDelta(t, 0, j.now(), float64(time.Minute), "no time has passed")
+
+	j.SweepAll()
+	require.WithinDuration(t, time.Now().Round(0), during.RunningSince.Round(0), time.Minute)
+	s, err := j.open(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Round(0).Add(time.Hour), job.Stats().Next.Round(0), time.Minute)
+	require.NoError(t, s.drain())
 }
 
 func TestClip(t *testing.T) {

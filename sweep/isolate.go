@@ -72,7 +72,7 @@ func (j *Janitor) run(ctx context.Context, job *Job, out *outcome) {
 func (job *Job) call(ctx context.Context, out *outcome) {
 	pprof.SetGoroutineLabels(job.labels)
 	if job.sweeper != nil {
-		out.removed = job.sweeper.Sweep()
+		out.removed = max(0, job.sweeper.Sweep())
 		return
 	}
 	if err := job.fn(ctx); err != nil {

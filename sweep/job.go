@@ -170,11 +170,13 @@ func (job *Job) Stats() JobStats {
 	st.Name, st.Interval, st.Kind = job.name, job.interval, job.kind()
 	st.Stopped = job.stopped
 	st.BackingOff = job.panics > 0
+	now := time.Now()
+	at := func(instant time.Duration) time.Time { return now.Add(instant - now.Sub(j.birth)) } // the clock may have been set since birth
 	if job.queue != nil {
-		st.Next = j.birth.Add(job.at)
+		st.Next = at(job.at)
 	}
 	if job.running {
-		st.RunningSince = j.birth.Add(job.since)
+		st.RunningSince = at(job.since)
 	}
 	return st
 }
@@ -244,7 +246,7 @@ func (j *Janitor) countLocked(job *Job, out *outcome, took time.Duration) (log f
 	st.Runs++
 	st.LastDuration = took
 	st.TotalDuration += took
-	st.Removed += uint64(max(0, out.removed))
+	st.Removed += uint64(out.removed)
 	if job.sweeper != nil && took >= j.config.SlowAfter {
 		st.Slow++
 	} else {

@@ -210,6 +210,17 @@ func TestCrashPanicsInRun(t *testing.T) {
 			close(release)
 		})
 	})
+	t.Run("the-first-of-several", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			j, err := sweep.New(sweep.Config{Panics: sweep.Crash, Logger: discard})
+			require.NoError(t, err)
+			fn(t, j, time.Second, "bad", func(context.Context) error { panic("boom") })
+			fn(t, j, time.Second, "worse", func(ctx context.Context) error { <-ctx.Done(); panic("and boom") }) // begins first
+			e, ok := runCrash(j).(*sweep.PanicError)
+			require.True(t, ok)
+			require.Equal(t, "bad", e.Job)
+		})
+	})
 	t.Run("left-behind-is-only-logged", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var logged lines

@@ -214,7 +214,11 @@ func (s *session) take() *Job {
 	now := j.now()
 	job := s.ready.first()
 	job.beginLocked(s, now)
-	s.sweeping, s.reportAt = job, later(now, max(j.config.SlowAfter, job.quiet))
+	reportAt := later(now, max(j.config.SlowAfter, job.quiet))
+	if reportAt < s.reportAt {
+		s.wakeUp() // Run may sleep until the sweeper before this one was to be logged
+	}
+	s.sweeping, s.reportAt = job, reportAt
 	return job
 }
 

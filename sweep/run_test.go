@@ -143,6 +143,27 @@ func TestHungSweeperIsReportedByNameTimeAndStack(t *testing.T) {
 	})
 }
 
+func TestHungSweeperIsReportedInTimeAfterASlowOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged lines
+		j, stop := start(t, sweep.Config{Logger: logged.logger()})
+		release := make(chan struct{})
+		every(t, j, time.Hour, "next", func() int { return 0 }) // is due before the others
+		slow := every(t, j, 100*time.Hour, "slow", func() int { time.Sleep(10 * time.Second); return 0 })
+		hung := every(t, j, 100*time.Hour, "hung", func() int { return hang(release) })
+		require.NoError(t, slow.Request())
+		synctest.Wait()
+		require.NoError(t, hung.Request())
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		all := logged.all()
+		require.Len(t, all, 6, "slow after 1, 2, 4 and 8 s, and when it has ended; hung after 1 s")
+		require.Contains(t, all[5], "job=hung running=1s ")
+		close(release)
+		require.NoError(t, stop())
+	})
+}
+
 func TestHungSweeperStopsOtherSweepersAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, stop := start(t, sweep.Config{DrainTimeout: 3 * time.Second})
@@ -252,6 +273,19 @@ func TestFuncCancelledByRunHasNotFailed(t *testing.T) {
 		require.EqualValues(t, 1, job.Stats().Runs)
 		require.Zero(t, job.Stats().Errors)
 		require.EqualValues(t, 1, bad.Stats().Errors)
+	})
+}
+
+func TestFuncThatTellsTheCauseOfTheEndHasNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, err := sweep.New(sweep.Config{Logger: discard})
+		require.NoError(t, err)
+		job := fn(t, j, time.Second, "ping", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("the lease is over"))
+		defer cancel()
+		require.NoError(t, j.Run(ctx))
+		require.EqualValues(t, 1, job.Stats().Runs)
+		require.Zero(t, job.Stats().Errors)
 	})
 }
 

@@ -1,5 +1,6 @@
 // Package sweep provides a janitor: periodic jobs, any number of them on two
-// goroutines, that end when a context does and leave nothing behind.
+// goroutines and one for each blocking job that runs, that end when a context does
+// and leave nothing behind.
 //
 //	j, err := sweep.New(sweep.Config{})                   // starts nothing
 //	j.Every(time.Minute, "sessions", sessions)            // anything with Sweep() int
@@ -32,10 +33,11 @@
 // firing together.
 //
 // Due times are kept on the monotonic clock and do not drift: they stay on the
-// job's grid however late or long a run is. Intervals that pass while the job
-// runs or the process is suspended are not made up for: the job runs once, at
-// once, and goes on with its grid. JobStats.Missed counts them. (Linux stops the
-// monotonic clock while the machine is suspended; then none are missed.)
+// job's grid however late or long a run is. Intervals that pass while the
+// process is suspended or the worker is busy are not made up for: the job runs
+// once, at once, and goes on with its grid. What becomes due while the job itself
+// runs is left out. JobStats.Missed counts both. (Linux stops the monotonic clock
+// while the machine is suspended; then none are missed.)
 //
 // The janitor sleeps until a job is due. It has no tick: with nothing due,
 // nothing wakes.
@@ -45,7 +47,8 @@
 // A panic in a job is recovered and counted; runtime.Goexit is treated in the
 // same way. It is logged with its stack the first time that stack is seen. With
 // each panic in a row the job's interval doubles, up to 64 intervals or an
-// hour, whichever is shorter; a run without a panic ends the back-off.
+// hour, whichever is shorter, and one longer than an hour stays as it is; a run
+// without a panic ends the back-off.
 //
 // With Config.Panics set to Crash the janitor instead shuts down as if its
 // context had ended, and then Run panics with the *PanicError. So the panic

@@ -265,6 +265,14 @@ func TestSweepAll(t *testing.T) {
 			require.NoError(t, stop())
 		})
 	})
+	t.Run("passes-by-what-was-stopped-meanwhile", func(t *testing.T) {
+		j, err := sweep.New(sweep.Config{})
+		require.NoError(t, err)
+		var last *sweep.Job
+		every(t, j, time.Hour, "first", func() int { last.Stop(); return 1 })
+		last = every(t, j, time.Hour, "last", func() int { t.Error("no run begins after Stop has returned"); return 1 })
+		require.Equal(t, 1, j.SweepAll())
+	})
 	t.Run("skips-what-is-running-and-may-be-called-inside", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			j, stop := start(t, sweep.Config{})
@@ -321,6 +329,30 @@ func TestJobsTellsAllThatIsKnown(t *testing.T) {
 		require.EqualValues(t, 1, ping.Stats().Errors, "to be cancelled is not an error")
 		require.Zero(t, j.Jobs()[0].Next, "nothing is due after Run")
 	})
+}
+
+func TestSlowIsFromSlowAfterOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, stop := start(t, sweep.Config{SlowAfter: time.Second})
+		takes := time.Second - 1
+		job := every(t, j, time.Hour, "cache", func() int { time.Sleep(takes); return 0 })
+		require.NoError(t, job.Trigger(t.Context()))
+		require.Zero(t, job.Stats().Slow)
+		takes++
+		require.NoError(t, job.Trigger(t.Context()))
+		require.EqualValues(t, 1, job.Stats().Slow)
+		require.NoError(t, stop())
+	})
+}
+
+// A container that counts badly does not make what was removed fall, or enormous.
+func TestNegativeCountsRemoveNothing(t *testing.T) {
+	j, err := sweep.New(sweep.Config{})
+	require.NoError(t, err)
+	job := every(t, j, time.Hour, "bad", func() int { return -5 })
+	every(t, j, time.Hour, "good", func() int { return 7 })
+	require.Equal(t, 7, j.SweepAll())
+	require.Zero(t, job.Stats().Removed)
 }
 
 func TestFailingFuncIsLoggedOnceUntilItSucceeds(t *testing.T) {
