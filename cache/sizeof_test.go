@@ -151,3 +151,18 @@ func TestCachesInACache(t *testing.T) {
 	runtime.GC()
 	require.Nil(t, w.Value(), "caches that know each other are collected")
 }
+
+// Where a value holds a text and the first of its words, both begin at the same byte. Whichever is met first, the longer one counts.
+func TestSizeOfWhatBeginsAtTheSamePlace(t *testing.T) {
+	text := strings.Repeat("x", 1<<20)
+	list := make([]*[1000]int, 100)
+	for i := range list {
+		list[i] = new([1000]int)
+	}
+	words := 2 * int64(unsafe.Sizeof(text))
+	require.Equal(t, words+1<<20, cache.SizeOf([2]string{text, text[:1]}))
+	require.Equal(t, words+1<<20, cache.SizeOf([2]string{text[:1], text}))
+	arrays := float64(100 * unsafe.Sizeof(*list[0]))
+	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list, list[:1:1]}), 0.1)
+	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list[:1:1], list}), 0.1)
+}
