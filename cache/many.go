@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrNotLoaded is the error of a key that the loader of [Cache.GetOrLoadMany] was asked for and did not return.
@@ -132,7 +133,7 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 // flyMany is fly for several keys.
 func flyMany[K comparable, V any](ctx context.Context, ls *loads[K, V], f *flight, keys []K, mine []*loading[V], load func(context.Context, []K) (map[K]V, error)) {
 	ls.run(ctx, f, func() {
-		values, err := load(ctx, keys)
+		values, err := load(ctx, slices.Clone(keys)) // which it may sort
 		var failed KeyErrors[K]
 		errors.As(err, &failed)
 		for i, key := range keys {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -455,6 +457,24 @@ func TestGetOrLoadMany(t *testing.T) {
 		v, ok := c.Get("new")
 		require.True(t, ok)
 		require.Equal(t, 2, v)
+	})
+}
+
+// A loader may sort the keys that it gets, as one does that asks a database for them.
+func TestLoaderOfManyMaySortItsKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
+		load := func(_ context.Context, keys []int) (map[int]int, error) {
+			slices.Sort(keys)
+			return map[int]int{1: 10, 2: 20, 3: 30}, nil
+		}
+		want := []cache.Result[int]{{Value: 30}, {Value: 10}, {Value: 20}}
+		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load))
+		require.Equal(t, map[int]int{1: 10, 2: 20, 3: 30}, maps.Collect(c.All()))
+		c.Clear()
+		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load), "a key is held by a load that is over")
+		synctest.Wait()
+		require.Zero(t, c.Stats().Loading)
 	})
 }
 
