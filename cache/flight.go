@@ -18,10 +18,11 @@ import (
 type loads[K comparable, V any] struct {
 	loadConfig
 
-	// mu guards current, and what each flight says it does. It is held while a result is
+	// mu guards current, walks, and what each flight says it does. It is held while a result is
 	// stored, so it comes before the engine's locks; no code of the user's runs under it.
 	mu      sync.Mutex
 	current map[K]*loading[V] // the load whose result may be stored, by key
+	walks   uint64            // of leadsTo
 
 	home     weak.Pointer[Cache[K, V]]
 	pending  atomic.Int64 // len(current), for those who need not lock if it is zero
@@ -103,11 +104,22 @@ type flight struct {
 	awaits  []*flight // those that its loader waits for
 	ahead   func()    // lets it go first; nil unless it waits for its turn
 	excused bool      // it needs no turn: a loader waits for it, which has one
+	walk    uint64    // the last one of leadsTo that came here
 }
 
-// leadsTo reports whether f waits for g, itself or through others.
-func (f *flight) leadsTo(g *flight) bool {
-	return f == g || slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g) })
+// leadsTo reports whether f waits for g, itself or through others. It looks at each flight once, though there may be more ways
+// to it than there are flights. ls.mu must be held.
+func (ls *loads[K, V]) leadsTo(f, g *flight) bool {
+	ls.walks++
+	return f.leadsTo(g, ls.walks)
+}
+
+func (f *flight) leadsTo(g *flight, walk uint64) bool {
+	if f == g || f.walk == walk {
+		return f == g
+	}
+	f.walk = walk
+	return slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g, walk) })
 }
 
 // A seat is the ctx of a flight, before it is made to end with it: it has the values of the ctx of whoever asked
@@ -168,7 +180,7 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 		ctx, l.cancel = context.WithCancel(&seat{ctx, ls, l.flight})
 		ls.queued.Add(1)
 		go fly(ctx, ls, key, load, l, nil)
-	} else if from != nil && l.leadsTo(from) {
+	} else if from != nil && ls.leadsTo(l.flight, from) {
 		return v, nil, ErrLoadCycle
 	}
 	ls.board(l.flight, from)

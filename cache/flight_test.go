@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -244,5 +245,33 @@ func TestLoadManyOfNaN(t *testing.T) {
 		require.Equal(t, 1, c.Len())
 		synctest.Wait()
 		require.Zero(t, c.Stats().Loading+c.Stats().Waiting)
+	})
+}
+
+// Loads that wait for each other in layers of two: there are 2^60 ways from the first to the last, and who joins a load
+// looks for himself behind it.
+func TestLoadsThatWaitInLayers(t *testing.T) {
+	const layers = 60
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[[2]int, int]{MaxEntries: 1000})
+		var load func(context.Context, [2]int) (int, error)
+		load = func(ctx context.Context, key [2]int) (int, error) {
+			if key[0] == layers {
+				time.Sleep(time.Hour)
+				return 1, nil
+			}
+			time.Sleep(time.Duration(key[1]*(layers-key[0])) * time.Second) // what is below is there already
+			var below [2]int
+			var group sync.WaitGroup
+			for i := range below {
+				group.Go(func() { below[i], _ = c.GetOrLoad(ctx, [2]int{key[0] + 1, i}, load) })
+			}
+			group.Wait()
+			return max(below[0], below[1]), nil
+		}
+		v, err := c.GetOrLoad(t.Context(), [2]int{}, load)
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+		require.EqualValues(t, 2*layers+1, c.Stats().Loads)
 	})
 }

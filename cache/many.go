@@ -115,7 +115,7 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 			l = &loading[V]{flight: f, err: ErrLoaderExited}
 			ls.enter(key, l)
 			asked, mine = append(asked, key), append(mine, l)
-		} else if from != nil && l.leadsTo(from) {
+		} else if from != nil && ls.leadsTo(l.flight, from) {
 			results[i].Err = ErrLoadCycle
 			continue
 		}
