@@ -204,22 +204,23 @@ func (c *Cache[K, V]) putSlow(w *write[K, V]) bool {
 func (c *Cache[K, V]) Delete(key K) bool {
 	c.loads.supersede(key)
 	w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
-	deleted := c.engine.delete(&w, Deleted, nil)
+	_, deleted := c.engine.delete(&w, Deleted, nil)
 	c.deliver(w.removed)
 	return deleted
 }
 
 // DeleteFunc removes the entries for which del returns true, and returns how many. An
 // entry that gets another value between the call of del and its removal stays. del sees
-// each entry that is there from beginning to end once, and is called with no lock held.
+// each entry that is there from beginning to end once, those included that have expired and that GetOrLoad may yet
+// return (see [Config.StaleFor]), and is called with no lock held.
 func (c *Cache[K, V]) DeleteFunc(del func(key K, value V) bool) (removed int) {
 	c.loads.supersedeAll()
 	c.engine.scan(func(key K, val *cell[V], f *found[K, V]) bool {
-		if c.engine.clock.passed(deadlineOf(f.meta)) || !del(key, val.v) {
+		if c.age(f) == gone || !del(key, val.v) {
 			return true
 		}
 		w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
-		if c.engine.delete(&w, Deleted, val) {
+		if there, _ := c.engine.delete(&w, Deleted, val); there {
 			removed++
 		}
 		c.deliver(w.removed)

@@ -7,8 +7,8 @@ import (
 )
 
 // delete takes out the entry of w.key, if same is nil or the entry still holds the
-// words of same, and reports whether that was a live one.
-func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool {
+// words of same, and reports whether it did, and whether that was a live one.
+func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) (there, live bool) {
 	s := e.lock(w.hash)
 	defer s.mu.Unlock()
 	var f found[K, V]
@@ -17,7 +17,7 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 		var ok bool
 		f, ok = e.find(s, uint32(w.hash), &w.key, &val)
 		if !ok || same != nil && !e.identical(same, &val) {
-			return false
+			return false, false
 		}
 		if f.head&stateMask == stateLive && f.slot().leaveAs(f.head, stateFree) {
 			break
@@ -32,7 +32,7 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 	e.remove(s, f.at, reason, w)
 	e.release(s, w)
 	e.refund(w)
-	return !expired
+	return true, !expired
 }
 
 // identical reports whether a and b are the same word for word: the very same
