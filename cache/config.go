@@ -61,8 +61,9 @@ type Config[K comparable, V any] struct {
 	// as long after each further failure, up to 64 times: its error, or an entry that StaleIfError
 	// allows, is returned meanwhile. Zero: each asks anew.
 	//
-	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, which is part
-	// of Bytes from the beginning; an error counts as its text and 256 bytes.
+	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, or 48 at least with Groups, which is part
+	// of Bytes from the beginning; an error counts as its text and 256 bytes, and a key as by [SizeOf], though if
+	// Size is given nothing counts that a pointer in a key points to.
 	Backoff time.Duration
 
 	// Size returns how many bytes of the heap a key and its value hold beside their own

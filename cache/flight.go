@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"context"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -67,8 +68,13 @@ func newLoads[K comparable, V any](config *Config[K, V]) (*loads[K, V], error) {
 	ls.turns = semaphore.NewWeighted(int64(cmp.Or(config.MaxLoads, defaultMaxLoads)))
 	if n := config.failureBound(); n > 0 {
 		var err error
+		ofKey := sizerOf[K]()
+		if config.Size != nil && !immutable(reflect.TypeFor[K]()) {
+			ofKey.holds = holdsNothing // others may change what a key points to while it would be measured
+		}
 		ls.failures, err = New(Config[K, failure]{
-			MaxEntries: maxFailures, MaxBytes: n, Groups: config.Groups, Size: func(_ K, f failure) int64 { return f.bytes },
+			MaxEntries: maxFailures, MaxBytes: n, Groups: config.Groups,
+			Size: func(key K, f failure) int64 { return ofKey.outside(&key) + f.bytes },
 		})
 		if err != nil {
 			return nil, err

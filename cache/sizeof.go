@@ -266,6 +266,24 @@ func hasPointers(t reflect.Type) bool {
 	return reflect.Bool > t.Kind() || t.Kind() > reflect.Complex128
 }
 
+// immutable reports whether nobody can change what a t points to: it is made of strings and of what has no pointers.
+func immutable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String:
+		return true
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !immutable(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	case reflect.Array:
+		return t.Len() == 0 || immutable(t.Elem())
+	}
+	return !hasPointers(t)
+}
+
 // isPointer reports whether an interface holds a t in its own word.
 func isPointer(t reflect.Type) bool {
 	switch t.Kind() {
