@@ -54,7 +54,7 @@ const (
 func newLoads[K comparable, V any](config *Config[K, V]) (*loads[K, V], error) {
 	ls := &loads[K, V]{loadConfig: loadConfig{
 		ttl:            config.TTL,
-		ahead:          int64(float64(config.TTL)*(1-config.RefreshAhead)) >> instantShift,
+		ahead:          instant(float64(config.TTL>>instantShift) * (1 - config.RefreshAhead)), // which fits, where one of nanoseconds might not
 		staleFor:       int64(config.StaleFor) >> instantShift,
 		staleIfError:   int64(config.StaleIfError) >> instantShift,
 		refreshTimeout: cmp.Or(config.RefreshTimeout, defaultRefreshTimeout),
