@@ -105,7 +105,7 @@ func (c *Cache[K, V]) young(key K) (V, bool) { return c.read(key, c.loads.ahead,
 func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (V, error) {
 	var old seen[V]
 	if c.loads.watchful {
-		switch age := c.look(key, &old); {
+		switch age := c.look(key, &old, true); {
 		case age == fresh:
 			return old.val.v, nil
 		case age == ageing, age == stale:

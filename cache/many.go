@@ -42,7 +42,7 @@ func (c *Cache[K, V]) GetOrLoadMany(ctx context.Context, keys []K, load func(con
 	olds := make(map[int]*seen[V])
 	for i, key := range keys {
 		var old seen[V]
-		age := c.look(key, &old)
+		age := c.look(key, &old, false)
 		if age == fresh || age == ageing {
 			results[i].Value = old.val.v
 			continue
