@@ -346,10 +346,10 @@ func land[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K,
 
 func settle[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K, V], key K, ttl time.Duration, l *loading[V], old *seen[V]) {
 	if l.err != nil || l.panicked != nil {
-		if l.ran {
+		f, keep := ls.judge(ctx, key, l)
+		if l.ran { // not before: a panic there is counted by land
 			ls.failed.Add(1)
 		}
-		f, keep := ls.judge(ctx, key, l)
 		ls.finish(key, l, func() {
 			if keep {
 				ls.failures.set(key, f, f.life, ls.failures.engine.remark(l.mark))

@@ -162,6 +162,7 @@ func TestConfigFunctionsThatFailInALoad(t *testing.T) {
 							require.Equal(t, cache.ErrLoaderExited, got.err)
 						}
 					}
+					require.EqualValues(t, 1, c.Stats().LoadErrors, "one key")
 					// In bulk, the keys after the one that failed are not left waiting.
 					c.Clear()
 					func() {
