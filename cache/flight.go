@@ -161,6 +161,7 @@ type loading[V any] struct {
 	err      error
 	panicked *LoadPanic
 	ran      bool // the loader did
+	cut      bool // it was a refresh that failed as its time was over
 }
 
 // A seen is the entry that a load is to replace, as it was when the load began.
@@ -294,6 +295,7 @@ func (l *loading[V]) end(ctx context.Context, p *LoadPanic, ran bool) {
 	if !ran {
 		l.err = context.Cause(ctx)
 	}
+	l.cut = l.behind && l.err != nil && ctx.Err() != nil
 }
 
 // run calls fn when it is its turn, counts and times that, and then calls end, with the panic of fn and

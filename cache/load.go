@@ -128,12 +128,16 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 		var none V
 		return none, context.Cause(ctx)
 	}
-	v, l, err := c.join(ctx, key, load)
-	if l == nil {
-		return v, err
-	}
-	if !c.wait(ctx, l) {
-		return v, context.Cause(ctx)
+	var l *loading[V]
+	for more := true; more; more = l.cut && c.loads.failure(key) == nil {
+		var v V
+		var err error
+		if v, l, err = c.join(ctx, key, load); l == nil {
+			return v, err
+		}
+		if !c.wait(ctx, l) {
+			return v, context.Cause(ctx)
+		}
 	}
 	if l.panicked != nil {
 		panic(l.panicked)

@@ -70,19 +70,26 @@ func (c *Cache[K, V]) GetOrLoadMany(ctx context.Context, keys []K, load func(con
 		return results
 	}
 	var panicked *LoadPanic
-	for i, l := range c.joinMany(ctx, keys, todo, results, load) {
-		r, old := &results[i], olds[i]
-		switch {
-		case !c.wait(ctx, l):
-			r.Err = context.Cause(ctx)
-		case l.panicked != nil:
-			panicked = l.panicked
-		case l.err != nil && old != nil:
-			c.loads.staleOnError.Add(1)
-			r.Value = old.val.v
-		default:
-			*r = Result[V]{l.val, l.err}
+	for len(todo) > 0 {
+		var again []int
+		for i, l := range c.joinMany(ctx, keys, todo, results, load) {
+			r, old := &results[i], olds[i]
+			switch {
+			case !c.wait(ctx, l):
+				r.Err = context.Cause(ctx)
+			case l.cut && c.loads.failure(keys[i]) == nil:
+				again = append(again, i)
+			case l.panicked != nil:
+				panicked = l.panicked
+			case l.err != nil && old != nil:
+				c.loads.staleOnError.Add(1)
+				r.Value = old.val.v
+			default:
+				*r = Result[V]{l.val, l.err}
+			}
 		}
+		slices.Sort(again)
+		todo = again
 	}
 	if panicked != nil {
 		panic(panicked)

@@ -635,3 +635,134 @@ func TestEndlessBackoff(t *testing.T) {
 		require.Equal(t, 1, calls)
 	})
 }
+
+// What is remembered of failures is bounded with its keys, which whoever asks may choose.
+func TestFailuresOfLongKeysAreBounded(t *testing.T) {
+	type pair struct{ a, b string }
+	size := func(pair, int) int64 { return 0 }
+	failuresWithin(t, 64<<10, cache.Config[string, int]{}, func(text string) string { return text })
+	failuresWithin(t, 64<<10, cache.Config[any, int]{}, func(text string) any { return pair{"", text} })
+	failuresWithin(t, 64<<10, cache.Config[pair, int]{Size: size}, func(text string) pair { return pair{text, ""} })
+}
+
+func failuresWithin[K comparable](t *testing.T, bound int, config cache.Config[K, int], key func(string) K) {
+	config.MaxBytes, config.NegativeTTL = 1<<20, time.Hour
+	c := newCache(t, config)
+	const n, length = 200, 2000
+	keys := make([]K, n)
+	for i := range keys {
+		keys[i] = key(fmt.Sprintf("%*d", length, i))
+		_, err := c.GetOrLoad(t.Context(), keys[i], func(context.Context, K) (int, error) { return 0, errDown })
+		require.Error(t, err)
+	}
+	remembered := 0
+	for _, k := range keys {
+		if _, err := c.GetOrLoad(t.Context(), k, func(context.Context, K) (int, error) { return 1, nil }); err != nil {
+			remembered++
+		}
+	}
+	require.Positive(t, remembered)
+	require.LessOrEqual(t, remembered*length, bound)
+}
+
+// What GetOrLoad would yet return though it has expired, DeleteFunc is shown, and takes away.
+func TestDeleteFuncEndsWhatIsStale(t *testing.T) {
+	for name, config := range map[string]cache.Config[string, int]{
+		"stale-for": {StaleFor: time.Hour}, "stale-if-error": {StaleIfError: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []cache.Reason
+				config.MaxEntries, config.TTL = 8, time.Minute
+				config.OnRemove = func(_ string, _ int, r cache.Reason) { told = append(told, r) }
+				c := newCache(t, config)
+				c.Set("a", 1)
+				time.Sleep(2 * time.Minute)
+				require.Zero(t, c.DeleteFunc(func(string, int) bool { return false }))
+				require.Equal(t, 1, c.DeleteFunc(func(key string, v int) bool { return key == "a" && v == 1 }))
+				require.Equal(t, []cache.Reason{cache.Expired}, told)
+				_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 0, errDown })
+				require.Equal(t, errDown, err)
+				c.Set("a", 1)
+				time.Sleep(2 * time.Hour)
+				c.DeleteFunc(func(string, int) bool { t.Error("nobody gets it any more"); return true })
+			})
+		})
+	}
+}
+
+// Who asks for many keys gets nothing stale, but for errors: it is no hit.
+func TestLoadOfManyCountsTheStaleAsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Minute, StaleFor: time.Hour})
+		c.Set("a", 1)
+		time.Sleep(2 * time.Minute)
+		fail := error(nil)
+		load := func(context.Context, []string) (map[string]int, error) { return map[string]int{"b": 2}, fail }
+		fail = errDown
+		require.Equal(t, []cache.Result[int]{{Value: 1}}, c.GetOrLoadMany(t.Context(), []string{"a"}, load))
+		st := c.Stats()
+		require.Equal(t, []uint64{0, 1, 0, 1}, []uint64{st.Hits, st.Misses, st.StaleHits, st.StaleOnError})
+		fail = nil
+		c.GetOrLoadMany(t.Context(), []string{"a", "b"}, load)
+		c.GetOrLoadMany(t.Context(), []string{"b"}, load)
+		st = c.Stats()
+		require.Equal(t, []uint64{1, 3, 0}, []uint64{st.Hits, st.Misses, st.StaleHits})
+	})
+}
+
+// The largest TTL less the smallest fraction of it is no end of all ends.
+func TestRefreshAheadOfAnEndlessTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: math.MaxInt64, RefreshAhead: 1e-17})
+		c.SetTTL("a", 1, time.Second)
+		time.Sleep(2 * time.Second)
+		v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
+		require.NoError(t, err)
+		require.Equal(t, 2, v)
+	})
+}
+
+// A caller who waits for a refresh does not fail because its time is over: he loads himself, alone or with others.
+func TestWhoWaitsForARefreshIsNotCutShort(t *testing.T) {
+	for _, backoff := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t, cache.Config[string, int]{
+				MaxEntries: 8, TTL: time.Minute, StaleFor: time.Minute, RefreshTimeout: 10 * time.Second, Backoff: backoff,
+			})
+			var calls atomic.Int32
+			load := func(ctx context.Context, _ string) (int, error) {
+				calls.Add(1)
+				select {
+				case <-time.After(15 * time.Second):
+					return 2, nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
+			}
+			many := func(ctx context.Context, keys []string) (map[string]int, error) {
+				v, err := load(ctx, keys[0])
+				return map[string]int{keys[0]: v}, err
+			}
+			c.Set("a", 1)
+			time.Sleep(2*time.Minute - time.Second)
+			v, err := c.GetOrLoad(t.Context(), "a", load)
+			require.NoError(t, err)
+			require.Equal(t, 1, v, "stale")
+			time.Sleep(2 * time.Second)
+			one, other := ask(t.Context(), c, "a", load), ask(t.Context(), c, "a", load)
+			got := c.GetOrLoadMany(t.Context(), []string{"a"}, many)
+			if backoff == 0 {
+				require.Equal(t, []cache.Result[int]{{Value: 2}}, got)
+				require.Equal(t, []loaded{{v: 2}, {v: 2}}, []loaded{<-one, <-other})
+				require.EqualValues(t, 2, calls.Load())
+			} else { // the refresh failed, and is not to be repeated yet
+				require.Equal(t, []loaded{{err: context.DeadlineExceeded}, {err: context.DeadlineExceeded}}, []loaded{<-one, <-other})
+				require.Equal(t, context.DeadlineExceeded, got[0].Err)
+				require.EqualValues(t, 1, calls.Load())
+			}
+			synctest.Wait()
+			require.Zero(t, c.Stats().Waiting+c.Stats().Loading)
+		})
+	}
+}
