@@ -226,3 +226,26 @@ func TestSnapshotKeepsGroups(t *testing.T) {
 	_, err = plain.ReadFrom(bytes.NewReader(raw))
 	require.ErrorContains(t, err, `it is of "string to int in groups", want "string to int"`)
 }
+
+// What was invalidated is gone when another value is set for its key, and was not replaced by it.
+func TestInvalidatedIsNotReplaced(t *testing.T) {
+	for _, notify := range []bool{false, true} {
+		var told []cache.Reason
+		config := cache.Config[string, int]{MaxEntries: 8, Groups: true}
+		if notify {
+			config.OnRemove = func(_ string, _ int, r cache.Reason) { told = append(told, r) }
+		}
+		c := newCache(t, config)
+		g := c.Group("g")
+		g.Set("a", 1)
+		g.Set("b", 1)
+		g.Invalidate()
+		c.Set("a", 2)
+		g.Set("b", 2)
+		st := c.Stats()
+		require.Equal(t, []uint64{4, 2, 0}, []uint64{st.Sets, st.Expired, st.Replaced})
+		if notify {
+			require.Equal(t, []cache.Reason{cache.Expired, cache.Expired}, told)
+		}
+	}
+}
