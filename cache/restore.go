@@ -20,10 +20,16 @@ import (
 // What is there already stays. The others come in the order of how often they were read, for as long as there is room without evicting anything:
 // so a cache that is smaller than the one that was written keeps the hottest.
 //
-// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], it is copied to a temporary
-// file for that. ReadFrom takes memory for one block of it, some 64 KiB or one large entry.
+// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], or one that cannot seek, as a pipe, it
+// is copied to a temporary file for that. ReadFrom takes memory for one block of it, some 64 KiB or one large entry.
 func (c *Cache[K, V]) ReadFrom(r io.Reader) (int64, error) {
+	var start int64
 	seeker, ok := r.(io.ReadSeeker)
+	if ok {
+		var err error
+		start, err = seeker.Seek(0, io.SeekCurrent)
+		ok = err == nil
+	}
 	if !ok {
 		file, err := spool(r)
 		if err != nil {
@@ -31,11 +37,7 @@ func (c *Cache[K, V]) ReadFrom(r io.Reader) (int64, error) {
 		}
 		defer os.Remove(file.Name())
 		defer file.Close()
-		seeker = file
-	}
-	start, err := seeker.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return 0, fmt.Errorf("cache: snapshot: %w", err)
+		seeker, start = file, 0
 	}
 	var byHits [hitsMask + 1]uint64
 	n, err := c.readBlocks(seeker, func(e *restored[K, V]) bool { byHits[e.hits]++; return true })
