@@ -283,13 +283,14 @@ func (b *blockReader) fail(format string, args ...any) error {
 
 // SaveFile writes a snapshot to the named file, so that there is the old one or the new one, whole, whenever
 // the machine stops: it is written to another file of the same folder, which then takes its name.
-func (c *Cache[K, V]) SaveFile(name string) (err error) {
+func (c *Cache[K, V]) SaveFile(name string) error {
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("cache: snapshot: %w", err)
 	}
+	saved := false
 	defer func() {
-		if err != nil {
+		if !saved { // a codec may have panicked
 			file.Close()
 			os.Remove(file.Name())
 		}
@@ -306,6 +307,7 @@ func (c *Cache[K, V]) SaveFile(name string) (err error) {
 	if err = os.Rename(file.Name(), name); err != nil {
 		return fmt.Errorf("cache: snapshot: %w", err)
 	}
+	saved = true
 	syncFolder(filepath.Dir(name))
 	return nil
 }
