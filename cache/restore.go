@@ -91,18 +91,20 @@ type restored[K comparable, V any] struct {
 	hits uint64
 	mark mark
 	left instant // of its life now; never: for ever
+	idle instant // that it may now be left unread, likewise
 }
 
 // restore stores an entry, unless there is one of its key, or no room.
 func (c *Cache[K, V]) restore(e *restored[K, V]) {
-	if e.left <= 0 {
+	if e.left <= 0 || c.idle > 0 && e.idle <= 0 {
 		return
 	}
 	w := write[K, V]{key: e.key, val: e.val, over: new(seen[V]), hits: uint8(e.hits), mark: e.mark, modest: true}
 	c.prepare(&w, 0)
-	if e.left != never {
-		w.hard = min(c.engine.clock.precise()+e.left, never)
-		w.deadline = min(w.deadline, w.hard)
+	now := c.engine.clock.precise()
+	w.hard = min(now+e.left, never)
+	if w.deadline = min(w.deadline, w.hard); c.idle > 0 {
+		w.deadline = min(w.deadline, now+e.idle)
 	}
 	c.engine.attempt(&w)
 	if w.removed != nil {
@@ -150,14 +152,22 @@ func (c *Cache[K, V]) readBlocks(r io.Reader, yield func(*restored[K, V]) bool) 
 			if payload, err = c.decodeEntry(payload, &e); err != nil {
 				return b.read, b.fail("entry %d: %w", entries, err)
 			}
-			if e.left != never {
-				e.left -= elapsed
-			}
+			e.age(elapsed)
 			entries++
 			if !yield(&e) {
 				return b.read, nil
 			}
 		}
+	}
+}
+
+// age takes the time since the snapshot was written from what was left then.
+func (e *restored[K, V]) age(elapsed instant) {
+	if e.left != never {
+		e.left -= elapsed
+	}
+	if e.idle != never {
+		e.idle -= elapsed
 	}
 }
 
@@ -178,7 +188,8 @@ func checkHeader(payload []byte, types string) (elapsed instant, err error) {
 }
 
 func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, err error) {
-	e.hits = uint64(src[0])
+	idles := src[0]&mayIdle != 0
+	e.hits = uint64(src[0] &^ mayIdle)
 	if e.hits > hitsMask {
 		return nil, fmt.Errorf("it has %d hits, want at most %d", e.hits, hitsMask)
 	}
@@ -192,14 +203,15 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 		}
 		src = src[4:]
 	}
-	left, n := binary.Varint(src)
-	if n <= 0 || left < -1 || left > never {
-		return nil, fmt.Errorf("% x is no time to live", src[:min(len(src), 10)])
+	if src, e.left, err = decodeLeft(src); err != nil {
+		return nil, err
 	}
-	if e.left = left; left < 0 {
-		e.left = never
+	if e.idle = never; idles {
+		if src, e.idle, err = decodeLeft(src); err != nil {
+			return nil, err
+		}
 	}
-	if src, e.key, err = decodeSized(src[n:], c.keyCodec); err != nil {
+	if src, e.key, err = decodeSized(src, c.keyCodec); err != nil {
 		return nil, fmt.Errorf("its key: %w", err)
 	}
 	if c.engine.hasher.kind == hashAny { // what an interface holds need not come back as it was
@@ -211,6 +223,18 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 		return nil, fmt.Errorf("its value: %w", err)
 	}
 	return src, nil
+}
+
+// decodeLeft is the counterpart of leftUntil.
+func decodeLeft(src []byte) (rest []byte, left instant, err error) {
+	left, n := binary.Varint(src)
+	if n <= 0 || left < -1 || left > never {
+		return nil, 0, fmt.Errorf("% x is no time to live", src[:min(len(src), 10)])
+	}
+	if left < 0 {
+		left = never
+	}
+	return src[n:], left, nil
 }
 
 func decodeSized[T any](src []byte, codec Codec[T]) (rest []byte, v T, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,11 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	t.Run("json", func(t *testing.T) { roundTrip(t, map[string]point{"a": {X: 1, Y: -2, Name: "n"}}) })
 	t.Run("pointers", func(t *testing.T) { roundTrip(t, map[string]*point{"a": {X: 1}, "nil": nil}) })
 	t.Run("maps", func(t *testing.T) { roundTrip(t, map[string]map[string][]int{"a": {"b": {1, 2}}}) })
+	t.Run("pointers-that-marshal", func(t *testing.T) {
+		address, err := url.Parse("http://ada:secret@example.org/")
+		require.NoError(t, err)
+		roundTrip(t, map[string]*url.URL{"a": address, "zero": {}, "nil": nil})
+	})
 	t.Run("times", func(t *testing.T) { roundTrip(t, map[string]time.Time{"a": time.Unix(1, 2).UTC()}) })
 	t.Run("nothing", func(t *testing.T) { roundTrip(t, map[string]struct{}{"a": {}}) })
 	t.Run("empty", func(t *testing.T) { roundTrip(t, map[string]string{}) })
@@ -238,8 +244,11 @@ func TestSnapshotFile(t *testing.T) {
 type moody struct{}
 
 func (moody) Append(dst []byte, v string) ([]byte, error) {
-	if v == "bad" {
+	switch v {
+	case "bad":
 		return dst, errors.New("bad mood")
+	case "panic":
+		panic(v)
 	}
 	return append(dst, v...), nil
 }
@@ -290,4 +299,73 @@ func TestSnapshotWithKeysThatCannotBeRead(t *testing.T) {
 	_, err = next.ReadFrom(bytes.NewReader(snapshotOf(t, c)))
 	require.ErrorContains(t, err, "its key was decoded as []interface {}{1, 2}, which Go cannot compare")
 	require.Zero(t, next.Len(), "it changes nothing")
+}
+
+// What may idle goes on to idle where it was, within what is left of its time to live.
+func TestSnapshotKeepsIdleTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := cache.Config[string, int]{MaxEntries: 8, TTL: 10 * time.Minute, Idle: time.Minute}
+		c := newCache(t, config)
+		c.Set("read", 1)
+		c.Set("left", 1)
+		c.SetTTL("ever", 1, 0)
+		time.Sleep(30 * time.Second)
+		c.Get("read")
+		c.Get("ever")
+		raw := snapshotOf(t, c)
+		time.Sleep(15 * time.Second)
+		next, plain := newCache(t, config), newCache(t, cache.Config[string, int]{MaxEntries: 8})
+		for _, c := range []*cache.Cache[string, int]{next, plain} {
+			_, err := c.ReadFrom(bytes.NewReader(raw))
+			require.NoError(t, err)
+			require.Equal(t, 3, c.Len())
+		}
+		time.Sleep(15*time.Second + time.Millisecond)
+		require.False(t, has(next, "left"), "for a minute nobody read it")
+		require.True(t, has(plain, "left"))
+		for range 17 {
+			for _, key := range []string{"read", "ever"} {
+				_, ok := next.Get(key)
+				require.True(t, ok, key)
+			}
+			time.Sleep(30*time.Second + time.Millisecond)
+		}
+		_, ok := next.Get("ever")
+		require.True(t, ok)
+		time.Sleep(30 * time.Second)
+		require.False(t, has(next, "read"), "its ten minutes are over")
+		require.True(t, has(next, "ever"))
+		require.Equal(t, map[string]int{"ever": 1}, maps.Collect(plain.All()))
+
+		later := newCache(t, config)
+		_, err := later.ReadFrom(bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.Zero(t, later.Len())
+	})
+}
+
+// Not each file can be read twice.
+func TestSnapshotThroughAPipe(t *testing.T) {
+	c, next := newCache(t, cache.Config[string, int]{MaxEntries: 8}), newCache(t, cache.Config[string, int]{MaxEntries: 8})
+	c.Set("a", 1)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = c.WriteTo(w)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	_, err = next.ReadFrom(r)
+	require.NoError(t, err)
+	require.True(t, has(next, "a"))
+}
+
+// A codec that panics leaves no file behind.
+func TestSnapshotFileAndACodecThatPanics(t *testing.T) {
+	folder := t.TempDir()
+	c := newCache(t, cache.Config[string, string]{MaxEntries: 8, ValueCodec: moody{}})
+	c.Set("a", "panic")
+	require.PanicsWithValue(t, "panic", func() { _ = c.SaveFile(filepath.Join(folder, "x")) })
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, files)
 }
