@@ -141,16 +141,24 @@ func TestManyGroups(t *testing.T) {
 	}
 	require.Equal(t, bytes, c.Bytes(), "groups take no memory")
 	require.Less(t, before, bytes)
-	few := newCache(t, cache.Config[int, int]{MaxEntries: n, Groups: true})
-	for i := range 200 {
-		few.Group(fmt.Sprint(i)).Set(i, i)
-	}
-	for i := range 100 {
-		few.InvalidateGroup(fmt.Sprint(i))
-	}
-	for i := range 200 {
-		_, ok := few.Get(i)
-		require.Equal(t, i >= 100, ok)
+	// One of twenty others goes with the first thousand, and hardly any with the first hundreds.
+	for invalidated, others := range map[int]int{300: 0, 1000: n / 20} {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 2 * n, Groups: true})
+		for i := range n {
+			c.Group(fmt.Sprint(i)).Set(i, i)
+		}
+		for i := range invalidated {
+			c.InvalidateGroup(fmt.Sprint(i))
+		}
+		lost := 0
+		for i := range n {
+			_, ok := c.Get(i)
+			require.False(t, i < invalidated && ok)
+			if i >= invalidated && !ok {
+				lost++
+			}
+		}
+		require.InDelta(t, others, lost, float64(others)/2+5)
 	}
 }
 

@@ -47,3 +47,13 @@ func TestAShardThatCannotGrowEvicts(t *testing.T) {
 	require.Equal(t, slots, c.Len())
 	checkInvariants(t, c)
 }
+
+// A fraction is rounded up in each shard.
+func TestShrinkOfEachShard(t *testing.T) {
+	c := build(t, Config[int, int]{MaxEntries: 20_000})
+	for i := range 10_000 {
+		c.Set(i, i)
+	}
+	require.Equal(t, int(c.engine.mask+1), c.Shrink(1e-9))
+	checkInvariants(t, c)
+}

@@ -10,8 +10,8 @@ import (
 // once, by a shared pointer or in a cycle, counts once.
 //
 // Some things cannot be seen from outside: what a function's closure holds, the large string of
-// which v holds a part, the room that a map keeps after deletions, and what unsafe
-// pointers point to. They do not count; give a [Config.Size] where they matter.
+// which v holds a part, the room that a map keeps after deletions, what unsafe
+// pointers point to, those of sync/atomic among them, and what the elements of a channel do. They do not count; give a [Config.Size] where they matter.
 //
 // Nobody may change what v points to meanwhile. A [Cache] in it counts as its Bytes, whoever uses it.
 //
