@@ -350,7 +350,7 @@ func likeModel(t *testing.T, config Config[int, int], notify bool) {
 		return []string{"", "a", "b", "c"}[r.IntN(4)]
 	}
 	ctx := t.Context()
-	for step := range 4000 {
+	for step := range 2000 {
 		key, g, ttl := r.IntN(30), group(), ttls[r.IntN(len(ttls))]
 		load := modelLoad{value: step, ttl: config.TTL}
 		if r.IntN(3) == 0 {

@@ -148,6 +148,15 @@ func TestLoadStates(t *testing.T) {
 				{sleep: 10 * time.Second, want: 6, took: time.Second, calls: 6},
 			},
 		},
+		"back-off begins anew after a success": {
+			cache.Config[string, int]{TTL: time.Second, Backoff: 10 * time.Second},
+			[]step{
+				{fail: errDown, err: errDown, took: time.Second, calls: 1},
+				{sleep: 10 * time.Second, want: 2, took: time.Second, calls: 2},
+				{sleep: time.Second, fail: errDown, err: errDown, took: time.Second, calls: 3},
+				{sleep: 10 * time.Second, want: 4, took: time.Second, calls: 4},
+			},
+		},
 		"back-off while stale if error": {
 			cache.Config[string, int]{TTL: ttl, StaleIfError: time.Hour, Backoff: 10 * time.Second},
 			[]step{
@@ -643,6 +652,10 @@ func TestFailuresOfLongKeysAreBounded(t *testing.T) {
 	failuresWithin(t, 64<<10, cache.Config[string, int]{}, func(text string) string { return text })
 	failuresWithin(t, 64<<10, cache.Config[any, int]{}, func(text string) any { return pair{"", text} })
 	failuresWithin(t, 64<<10, cache.Config[pair, int]{Size: size}, func(text string) pair { return pair{text, ""} })
+	failuresWithin(t, 64<<10, cache.Config[[2]string, int]{Size: func([2]string, int) int64 { return 0 }}, func(text string) [2]string { return [2]string{1: text} })
+	// What a pointer points to others may change, and it is not looked at where Size is given.
+	type wide [10_000]byte
+	failuresWithin(t, 1<<20, cache.Config[*wide, int]{Size: func(*wide, int) int64 { return 0 }}, func(string) *wide { return new(wide) })
 }
 
 func failuresWithin[K comparable](t *testing.T, bound int, config cache.Config[K, int], key func(string) K) {
@@ -661,7 +674,7 @@ func failuresWithin[K comparable](t *testing.T, bound int, config cache.Config[K
 			remembered++
 		}
 	}
-	require.Positive(t, remembered)
+	require.Greater(t, remembered, 20)
 	require.LessOrEqual(t, remembered*length, bound)
 }
 
@@ -720,6 +733,10 @@ func TestRefreshAheadOfAnEndlessTTL(t *testing.T) {
 		v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
 		require.NoError(t, err)
 		require.Equal(t, 2, v)
+		require.EqualValues(t, 1, c.Stats().Loads)
+		_, err = c.GetOrLoad(t.Context(), "a", nil)
+		require.NoError(t, err)
+		require.Zero(t, c.Stats().Refreshes, "it lives for ever")
 	})
 }
 
@@ -764,5 +781,78 @@ func TestWhoWaitsForARefreshIsNotCutShort(t *testing.T) {
 			synctest.Wait()
 			require.Zero(t, c.Stats().Waiting+c.Stats().Loading)
 		})
+	}
+}
+
+// A back-off doubles six times, and no more.
+func TestLongestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Backoff: time.Second})
+		calls := 0
+		ask := func() {
+			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { calls++; return 0, errDown })
+			require.ErrorIs(t, err, errDown)
+		}
+		for n := range 10 {
+			ask()
+			require.Equal(t, n+1, calls)
+			wait := time.Second << min(n, 6)
+			time.Sleep(wait - time.Millisecond)
+			ask()
+			require.Equal(t, n+1, calls)
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+// A panic says nothing about the key: NegativeTTL does not remember it, nor that a loader has exited.
+func TestPanicsAreNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, NegativeTTL: time.Hour})
+		for _, end := range []func(){func() { panic(errDown) }, runtime.Goexit} {
+			<-ask(t.Context(), c, "a", func(context.Context, string) (int, error) { end(); return 0, nil })
+			v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 1, nil })
+			require.NoError(t, err)
+			require.Equal(t, 1, v)
+			c.Delete("a")
+		}
+	})
+}
+
+// Those keys of many whose refreshes were cut short are loaded together, in their order.
+func TestManyWaitForRefreshesThatAreCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 50, TTL: time.Minute, StaleFor: time.Minute, RefreshTimeout: 10 * time.Second})
+		var keys []int
+		for key := range 20 {
+			keys = append(keys, key)
+			c.Set(key, key)
+		}
+		time.Sleep(2*time.Minute - time.Second)
+		for _, key := range keys {
+			_, err := c.GetOrLoad(t.Context(), key, func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+			require.NoError(t, err)
+		}
+		time.Sleep(2 * time.Second)
+		var asked []int
+		results := c.GetOrLoadMany(t.Context(), keys, func(_ context.Context, keys []int) (map[int]int, error) {
+			asked = append(asked, keys...)
+			return map[int]int{7: 70}, nil
+		})
+		require.Equal(t, keys, asked)
+		require.Equal(t, cache.Result[int]{Value: 70}, results[7])
+		require.Equal(t, cache.Result[int]{Err: cache.ErrNotLoaded}, results[8])
+	})
+}
+
+// The smallest bounds have room for what is remembered of failures.
+func TestFailuresOfASmallCache(t *testing.T) {
+	for _, groups := range []bool{false, true} {
+		c := newCache(t, cache.Config[string, int]{MaxBytes: 128 << 10, NegativeTTL: time.Hour, Groups: groups})
+		for range 2 {
+			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 0, errDown })
+			require.ErrorIs(t, err, errDown)
+		}
+		require.EqualValues(t, 1, c.Stats().NegativeHits)
 	}
 }

@@ -55,6 +55,10 @@ const sweepBlocks = 8
 // a time to deliver, with no lock held.
 func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 	now := e.clock.precise() - e.keep
+	var invalidated uint64
+	if e.grouped {
+		invalidated = e.groups.invalidations.Load()
+	}
 	var told []removal[K, V] // kept from chunk to chunk, so that it seldom grows under the lock
 	for i := range e.mask + 1 {
 		for more := true; more; {
@@ -64,7 +68,7 @@ func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 			more = s.expiry.earliest() <= now
 			if e.grouped {
 				removed += e.bury(s, &w, sweepBlocks*fanout)
-				more = more || s.burial.cursor != 0
+				more = more || s.burial.done < invalidated // by a pass that began since, not one that was under way
 			}
 			e.settle(s, &w, deliver)
 			told = w.removed

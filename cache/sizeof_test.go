@@ -166,3 +166,12 @@ func TestSizeOfWhatBeginsAtTheSamePlace(t *testing.T) {
 	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list, list[:1:1]}), 0.1)
 	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list[:1:1], list}), 0.1)
 }
+
+// An interface holds a struct or an array of one pointer in its own word.
+func TestSizeOfWhatIsAPointerInDisguise(t *testing.T) {
+	p := new(int)
+	want := cache.SizeOf(any(p))
+	require.Equal(t, want, cache.SizeOf(any(struct{ p *int }{p})))
+	require.Equal(t, want, cache.SizeOf(any([1]*int{p})))
+	require.Greater(t, cache.SizeOf(any([2]*int{p, p})), want)
+}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,9 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		roundTrip(t, map[string]string{"": "", "a": "b", "ä": strings.Repeat("x", 200_000)})
 	})
 	t.Run("bytes", func(t *testing.T) { roundTrip(t, map[int][]byte{-1: {}, 0: {0}, 1 << 30: []byte("abc")}) })
+	t.Run("frames", func(t *testing.T) {
+		roundTrip(t, map[int][]byte{1: bytes.Repeat([]byte("a"), 70_000), 2: bytes.Repeat([]byte("b"), 70_000), 3: bytes.Repeat([]byte("c"), 70_000)})
+	})
 	t.Run("integers", func(t *testing.T) { roundTrip(t, map[uint16]int64{0: -1, 65535: 1 << 62}) })
 	t.Run("words", func(t *testing.T) { roundTrip(t, map[uint]int{0: -5, ^uint(0): 7}) })
 	t.Run("arrays", func(t *testing.T) { roundTrip(t, map[[2]byte]float64{{1, 2}: 0.5, {}: -1}) })
@@ -92,6 +96,7 @@ func TestSnapshotKeepsTimes(t *testing.T) {
 		_, err := next.ReadFrom(bytes.NewReader(raw))
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"minute": 1, "hour": 5, "ever": 3}, maps.Collect(next.All()), "what is there stays")
+		require.Equal(t, 3, next.Len(), "what has expired takes no room")
 		time.Sleep(20*time.Second - time.Millisecond)
 		_, ok := next.Get("minute")
 		require.True(t, ok)
@@ -368,4 +373,37 @@ func TestSnapshotFileAndACodecThatPanics(t *testing.T) {
 	files, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, files)
+}
+
+// ReadFrom leaves off where the snapshot ends, wherever it began.
+func TestSnapshotAmongOthers(t *testing.T) {
+	c := newCache(t, cache.Config[string, int]{MaxEntries: 8})
+	c.Set("a", 1)
+	raw := snapshotOf(t, c)
+	r := bytes.NewReader(slices.Concat([]byte("before"), raw, raw, []byte("after")))
+	_, err := r.Seek(int64(len("before")), io.SeekStart)
+	require.NoError(t, err)
+	for range 2 {
+		next := newCache(t, cache.Config[string, int]{MaxEntries: 8})
+		n, err := next.ReadFrom(r)
+		require.NoError(t, err)
+		require.EqualValues(t, len(raw), n)
+		require.True(t, has(next, "a"))
+	}
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "after", string(rest))
+}
+
+// What has expired is not written.
+func TestSnapshotOfTheExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Second})
+		empty := len(snapshotOf(t, c))
+		c.Set("a", 1)
+		require.Greater(t, len(snapshotOf(t, c)), empty)
+		time.Sleep(time.Second)
+		require.Equal(t, 1, c.Len())
+		require.Len(t, snapshotOf(t, c), empty)
+	})
 }
