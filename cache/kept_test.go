@@ -90,6 +90,19 @@ func TestReadsCountWhereTheyPutOffAnEnd(t *testing.T) {
 	})
 }
 
+// So does a read of what is stale, which keeps it until it is loaded anew.
+func TestReadsOfTheStaleCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := build(t, Config[int, int]{MaxEntries: 8, TTL: time.Minute, StaleFor: time.Hour})
+		c.Set(1, 1)
+		time.Sleep(2 * time.Minute)
+		_, err := c.GetOrLoad(t.Context(), 1, func(context.Context, int) (int, error) { return 0, errors.New("down") })
+		require.NoError(t, err)
+		synctest.Wait()
+		require.EqualValues(t, 1, c.engine.root.Load().shards[0].slab.Load().slots[0].hits())
+	})
+}
+
 // How long loads took is told to a quarter, and never as less than it was.
 func TestLoadTimes(t *testing.T) {
 	var times loadTimes

@@ -98,6 +98,24 @@ func sizeIsTrue[V any](t *testing.T, name string, value func(int) V) {
 	})
 }
 
+// How many tables of a large map have split by now cannot be seen: it counts for enough, and not for twice as much.
+func TestSizeOfLargeMaps(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes some of the heap for itself")
+	}
+	for _, n := range []int{900, 1700, 6600, 7000, 7300, 14_000} {
+		before := heap()
+		maps := make([]map[int]int, 20)
+		for i := range maps {
+			maps[i] = filled(n)
+		}
+		grown := heap() - before
+		said := cache.SizeOf(maps)
+		require.GreaterOrEqual(t, said, grown-grown/20, "of %d", n)
+		require.LessOrEqual(t, said, grown*2, "of %d", n)
+	}
+}
+
 // A list of a million is no recursion.
 func TestSizeOfLongList(t *testing.T) {
 	const n = 1_000_000

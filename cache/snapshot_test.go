@@ -88,6 +88,7 @@ func TestSnapshotKeepsTimes(t *testing.T) {
 		c.SetTTL("hour", 2, time.Hour)
 		c.SetTTL("ever", 3, 0)
 		c.SetTTL("second", 4, time.Second)
+		c.SetTTL("soon", 4, 30*time.Second)
 		time.Sleep(20 * time.Second)
 		raw := snapshotOf(t, c)
 		time.Sleep(20 * time.Second)
