@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -96,4 +97,16 @@ func steadyState[K comparable, V any](t *testing.T, c *cache.Cache[K, V], keys [
 			require.Zero(t, testing.AllocsPerRun(1000, f))
 		})
 	}
+}
+
+// A cache that was left alone takes a timer when it is read again, and no more than that.
+func TestAClockThatStoppedCostsATimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 8, TTL: time.Hour})
+		c.Set(1, 1)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			time.Sleep(5 * time.Millisecond)
+			c.Get(1)
+		}), 2.0)
+	})
 }

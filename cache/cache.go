@@ -16,7 +16,9 @@
 // # Expiry
 //
 // An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its
-// memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock.
+// memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock; those of a minute and more may come a
+// millisecond early, or ten where every processor is kept busy. Only where the process as a whole was stopped for more than a tenth of
+// a second, as by a debugger, may a read return what has ended meanwhile, until timers fire again.
 // A cache that is used in a testing/synctest bubble must have been made there, for its clock is that of the bubble.
 //
 // # Concurrency
@@ -35,7 +37,8 @@
 // # Cost
 //
 // An entry costs its key and value, in whole words, and some forty bytes beside them. A steady state allocates
-// nothing, and the collector sees a few large objects, not one for each entry.
+// nothing, and the collector sees a few large objects, not one for each entry. Only a cache with times to live that nobody has used
+// for a millisecond or more allocates a timer when it is used again, of some hundred bytes.
 package cache
 
 import (
@@ -54,6 +57,9 @@ import (
 //
 // All methods may be called from any goroutine at any time, from the functions in
 // Config as well. A Cache needs no goroutine and no Close: drop it, and it is gone.
+//
+// Keys are compared as Go does. What does not equal itself, as NaN, can be set and never be found, not by [Cache.All] either: it counts
+// until it expires or is evicted.
 type Cache[K comparable, V any] struct {
 	engine   *engine[K, V]
 	ttl      time.Duration
@@ -104,7 +110,7 @@ func New[K comparable, V any](config Config[K, V]) (*Cache[K, V], error) {
 
 // Get returns the value for key and reports whether there was one. An expired entry
 // counts as absent, swept or not. Get takes constant time, takes no lock and does
-// not allocate.
+// not allocate, but for a timer as said under Cost.
 func (c *Cache[K, V]) Get(key K) (V, bool) { return c.read(key, 0, true) }
 
 // Peek is Get without a trace: it is not counted, does not keep the entry from
@@ -124,8 +130,8 @@ func (c *Cache[K, V]) Peek(key K) (V, bool) {
 // does not if the entry alone is larger than MaxBytes; then the value that the key had
 // goes as well, so that nobody reads what its owner meant to replace.
 //
-// Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or there is
-// a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
+// Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or is to end sooner, or there is
+// a [Config.Idle] or a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
 // not allocate once the cache is full, but for what [SizeOf] needs for a value that is neither a string nor a slice nor
 // without pointers, and what OnRemove is to be told.
 func (c *Cache[K, V]) Set(key K, value V) bool {
@@ -134,7 +140,7 @@ func (c *Cache[K, V]) Set(key K, value V) bool {
 
 // SetTTL is Set for a value that lives for ttl: zero is for ever, and a negative ttl
 // is over already, so that nothing is stored and the value that the key had goes. A
-// ttl is kept to a tenth of a millisecond, rounded down.
+// ttl is rounded down, to a tenth of a millisecond or as said under Expiry.
 func (c *Cache[K, V]) SetTTL(key K, value V, ttl time.Duration) bool {
 	return c.set(key, value, ttl, 0)
 }
@@ -204,22 +210,23 @@ func (c *Cache[K, V]) putSlow(w *write[K, V]) bool {
 func (c *Cache[K, V]) Delete(key K) bool {
 	c.loads.supersede(key)
 	w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
-	deleted := c.engine.delete(&w, Deleted, nil)
+	_, deleted := c.engine.delete(&w, Deleted, nil)
 	c.deliver(w.removed)
 	return deleted
 }
 
 // DeleteFunc removes the entries for which del returns true, and returns how many. An
 // entry that gets another value between the call of del and its removal stays. del sees
-// each entry that is there from beginning to end once, and is called with no lock held.
+// each entry that is there from beginning to end once, those included that have expired and that GetOrLoad may yet
+// return (see [Config.StaleFor]), and is called with no lock held.
 func (c *Cache[K, V]) DeleteFunc(del func(key K, value V) bool) (removed int) {
 	c.loads.supersedeAll()
 	c.engine.scan(func(key K, val *cell[V], f *found[K, V]) bool {
-		if c.engine.clock.passed(deadlineOf(f.meta)) || !del(key, val.v) {
+		if c.age(f) == gone || !del(key, val.v) {
 			return true
 		}
 		w := write[K, V]{key: key, hash: hashOf(&c.engine.hasher, &key)}
-		if c.engine.delete(&w, Deleted, val) {
+		if there, _ := c.engine.delete(&w, Deleted, val); there {
 			removed++
 		}
 		c.deliver(w.removed)
@@ -276,7 +283,7 @@ func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 // returns no expired value either, but keeps its memory until a newcomer needs the room. What the values hold is given
 // back at once, the room for them stays for newcomers: see [Cache.Shrink].
 //
-// Sweep takes time in proportion to what has expired, and lets writers have a shard
+// Sweep takes time in proportion to what has expired, or to all entries after a group was invalidated, and lets writers have a shard
 // after each hundred entries or so.
 func (c *Cache[K, V]) Sweep() (removed int) {
 	if c.loads.failures != nil {
@@ -300,7 +307,7 @@ func (c *Cache[K, V]) Resize(maxEntries int, maxBytes int64) error {
 	return nil
 }
 
-// Shrink evicts this fraction of the entries, as eviction would choose them, gives
+// Shrink evicts this fraction of the entries of each shard, rounded up, as eviction would choose them, gives
 // their memory back, and returns how many went: for a process that is short of memory.
 // The bounds stay, so that the cache may fill again. A fraction of zero or less, or NaN, does
 // nothing; one or more leaves nothing.

@@ -133,6 +133,11 @@ func TestKeysAreComparedAsGoDoes(t *testing.T) {
 	c.Set(math.NaN(), 6)
 	require.False(t, has[any](c, math.NaN()))
 	require.Equal(t, 5, c.Len())
+	n := 0
+	for range c.Keys() {
+		n++
+	}
+	require.Equal(t, 4, n, "nobody could ask for NaN")
 	c.Clear()
 	require.Zero(t, c.Len())
 }

@@ -157,6 +157,7 @@ func TestResizeInsideAResize(t *testing.T) {
 			}
 			require.NoError(t, c.Resize(100, 0))
 			require.Equal(t, inner, c.MaxEntries())
+			require.GreaterOrEqual(t, c.Len(), min(inner, 1000-turn), "the outer one goes on")
 			checkInvariants(t, c)
 			for i := range 3000 {
 				c.Set(i, "a")
@@ -164,6 +165,35 @@ func TestResizeInsideAResize(t *testing.T) {
 			require.Equal(t, inner, c.Len())
 		})
 	}
+}
+
+// One bound rises when the other, which is lowered, holds: until then MaxEntries says what it was, and that is true.
+func TestABoundRisesWithTheOther(t *testing.T) {
+	var c *Cache[int, int]
+	var calls int
+	over := false
+	c = build(t, Config[int, int]{
+		MaxEntries: 100, MaxBytes: 1 << 20,
+		Size: func(_, size int) int64 { return int64(size) },
+		OnRemove: func(key, _ int, r Reason) {
+			if calls++; r == Evicted {
+				for other := range c.Keys() {
+					c.Set(other, 100_000)
+					break
+				}
+				over = over || c.Bytes() > c.MaxBytes()
+			}
+		},
+	})
+	for i := range 100 {
+		c.Set(i, 1600)
+	}
+	require.NoError(t, c.Resize(100, c.Bytes()))
+	require.Zero(t, calls)
+	require.NoError(t, c.Resize(90, 1<<20))
+	require.NotZero(t, calls)
+	require.False(t, over)
+	checkInvariants(t, c)
 }
 
 // Go cannot hash all that an interface may hold, and panics. No lock may be held by then.

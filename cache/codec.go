@@ -25,8 +25,13 @@ func codecOf[T any]() Codec[T] {
 	t := reflect.TypeFor[T]()
 	_, marshals := any(*new(T)).(encoding.BinaryMarshaler)
 	_, unmarshals := any(new(T)).(encoding.BinaryUnmarshaler)
+	if t.Kind() == reflect.Pointer {
+		_, unmarshals = any(*new(T)).(encoding.BinaryUnmarshaler)
+	}
 	switch {
-	case marshals && unmarshals && t.Kind() != reflect.Pointer:
+	case marshals && unmarshals && t.Kind() == reflect.Pointer:
+		return pointerCodec[T]{}
+	case marshals && unmarshals:
 		return selfCodec[T]{}
 	case t.Kind() == reflect.String, t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
 		return rawCodec[T]{}
@@ -129,6 +134,25 @@ func (selfCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 
 func (selfCodec[T]) Decode(src []byte) (v T, err error) {
 	return v, any(&v).(encoding.BinaryUnmarshaler).UnmarshalBinary(bytes.Clone(src))
+}
+
+// pointerCodec is for pointers that have them. Nil is nothing, and all else begins with a byte.
+type pointerCodec[T any] struct{}
+
+func (pointerCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+	if reflect.ValueOf(v).IsNil() {
+		return dst, nil
+	}
+	b, err := any(v).(encoding.BinaryMarshaler).MarshalBinary()
+	return append(append(dst, 1), b...), err
+}
+
+func (pointerCodec[T]) Decode(src []byte) (v T, err error) {
+	if len(src) == 0 {
+		return v, nil
+	}
+	v = reflect.New(reflect.TypeFor[T]().Elem()).Convert(reflect.TypeFor[T]()).Interface().(T)
+	return v, any(v).(encoding.BinaryUnmarshaler).UnmarshalBinary(bytes.Clone(src[1:]))
 }
 
 type jsonCodec[T any] struct{}

@@ -22,7 +22,8 @@ type Config[K comparable, V any] struct {
 
 	// Idle is how long an entry lives after it was last read or set, within its TTL.
 	// Zero: that does not matter. It costs eight bytes for each entry. A read that meets the cache while
-	// it moves the entry, because it grows or shrinks, may not count.
+	// it moves the entry, because it grows or shrinks, may not count. A time of more than an eighth of a second is kept to a millisecond, as
+	// a TTL of a minute is.
 	Idle time.Duration
 
 	// Jitter is the largest fraction by which the life of an entry is shortened at
@@ -38,7 +39,7 @@ type Config[K comparable, V any] struct {
 	StaleFor time.Duration
 
 	// StaleIfError is for how long after its end an entry is returned by GetOrLoad if it cannot be
-	// loaded anew, whatever the error is. Zero: not at all.
+	// loaded anew, whatever the error is. What counts is when GetOrLoad was called. Zero: not at all.
 	StaleIfError time.Duration
 
 	// RefreshAhead is the fraction of TTL after which an entry that GetOrLoad returns is loaded anew
@@ -46,11 +47,11 @@ type Config[K comparable, V any] struct {
 	// a time to live of its own, shorter than the last part of TTL, is loaded anew whenever it is returned, one load at a time.
 	RefreshAhead float64
 
-	// RefreshTimeout ends a load that nobody waits for. Zero: one minute.
+	// RefreshTimeout ends a load that began with nobody waiting; who has come to wait for it loads anew. Zero: one minute.
 	RefreshTimeout time.Duration
 
 	// NegativeTTL is for how long an error of a loader is returned to all who ask for the key,
-	// without a load. Zero: each asks anew. Set and Delete end it sooner.
+	// without a load. Zero: each asks anew. Set and Delete end it sooner; DeleteFunc and Clear do so for all keys.
 	NegativeTTL time.Duration
 
 	// NegativeIf says which errors NegativeTTL is for, as those that say that there is no such thing.
@@ -61,8 +62,9 @@ type Config[K comparable, V any] struct {
 	// as long after each further failure, up to 64 times: its error, or an entry that StaleIfError
 	// allows, is returned meanwhile. Zero: each asks anew.
 	//
-	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, which is part
-	// of Bytes from the beginning; an error counts as its text and 256 bytes.
+	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, or 48 at least with Groups, which is part
+	// of Bytes from the beginning; an error counts as its text and 256 bytes, and a key as by [SizeOf], though if
+	// Size is given nothing counts that a pointer in a key points to.
 	Backoff time.Duration
 
 	// Size returns how many bytes of the heap a key and its value hold beside their own

@@ -222,3 +222,20 @@ func TestShortLivesAreTimedPrecisely(t *testing.T) {
 		}
 	})
 }
+
+// An idle time of a millisecond is not shortened by the coarse clock.
+func TestShortIdleTimesAreTimedPrecisely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, idle := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
+			c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Idle: idle})
+			c.Set("a", 1)
+			for range 100 {
+				time.Sleep(idle - 2*grain)
+				_, ok := c.Get("a")
+				require.True(t, ok)
+			}
+			time.Sleep(idle)
+			require.False(t, has(c, "a"))
+		}
+	})
+}

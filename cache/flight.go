@@ -3,6 +3,7 @@ package cache
 import (
 	"cmp"
 	"context"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -18,10 +19,11 @@ import (
 type loads[K comparable, V any] struct {
 	loadConfig
 
-	// mu guards current, and what each flight says it does. It is held while a result is
+	// mu guards current, walks, and what each flight says it does. It is held while a result is
 	// stored, so it comes before the engine's locks; no code of the user's runs under it.
 	mu      sync.Mutex
 	current map[K]*loading[V] // the load whose result may be stored, by key
+	walks   uint64            // of leadsTo
 
 	home     weak.Pointer[Cache[K, V]]
 	pending  atomic.Int64 // len(current), for those who need not lock if it is zero
@@ -52,7 +54,7 @@ const (
 func newLoads[K comparable, V any](config *Config[K, V]) (*loads[K, V], error) {
 	ls := &loads[K, V]{loadConfig: loadConfig{
 		ttl:            config.TTL,
-		ahead:          int64(float64(config.TTL)*(1-config.RefreshAhead)) >> instantShift,
+		ahead:          instant(float64(config.TTL>>instantShift) * (1 - config.RefreshAhead)), // which fits, where one of nanoseconds might not
 		staleFor:       int64(config.StaleFor) >> instantShift,
 		staleIfError:   int64(config.StaleIfError) >> instantShift,
 		refreshTimeout: cmp.Or(config.RefreshTimeout, defaultRefreshTimeout),
@@ -66,8 +68,13 @@ func newLoads[K comparable, V any](config *Config[K, V]) (*loads[K, V], error) {
 	ls.turns = semaphore.NewWeighted(int64(cmp.Or(config.MaxLoads, defaultMaxLoads)))
 	if n := config.failureBound(); n > 0 {
 		var err error
+		ofKey := sizerOf[K]()
+		if config.Size != nil && !immutable(reflect.TypeFor[K]()) {
+			ofKey.holds = holdsNothing // others may change what a key points to while it would be measured
+		}
 		ls.failures, err = New(Config[K, failure]{
-			MaxEntries: maxFailures, MaxBytes: n, Groups: config.Groups, Size: func(_ K, f failure) int64 { return f.bytes },
+			MaxEntries: maxFailures, MaxBytes: n, Groups: config.Groups,
+			Size: func(key K, f failure) int64 { return ofKey.outside(&key) + f.bytes },
 		})
 		if err != nil {
 			return nil, err
@@ -103,11 +110,22 @@ type flight struct {
 	awaits  []*flight // those that its loader waits for
 	ahead   func()    // lets it go first; nil unless it waits for its turn
 	excused bool      // it needs no turn: a loader waits for it, which has one
+	walk    uint64    // the last one of leadsTo that came here
 }
 
-// leadsTo reports whether f waits for g, itself or through others.
-func (f *flight) leadsTo(g *flight) bool {
-	return f == g || slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g) })
+// leadsTo reports whether f waits for g, itself or through others. It looks at each flight once, though there may be more ways
+// to it than there are flights. ls.mu must be held.
+func (ls *loads[K, V]) leadsTo(f, g *flight) bool {
+	ls.walks++
+	return f.leadsTo(g, ls.walks)
+}
+
+func (f *flight) leadsTo(g *flight, walk uint64) bool {
+	if f == g || f.walk == walk {
+		return f == g
+	}
+	f.walk = walk
+	return slices.ContainsFunc(f.awaits, func(next *flight) bool { return next.leadsTo(g, walk) })
 }
 
 // A seat is the ctx of a flight, before it is made to end with it: it has the values of the ctx of whoever asked
@@ -143,6 +161,7 @@ type loading[V any] struct {
 	err      error
 	panicked *LoadPanic
 	ran      bool // the loader did
+	cut      bool // it was a refresh that failed as its time was over
 }
 
 // A seen is the entry that a load is to replace, as it was when the load began.
@@ -168,7 +187,7 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, load loader[K, V]) (v V, 
 		ctx, l.cancel = context.WithCancel(&seat{ctx, ls, l.flight})
 		ls.queued.Add(1)
 		go fly(ctx, ls, key, load, l, nil)
-	} else if from != nil && l.leadsTo(from) {
+	} else if from != nil && ls.leadsTo(l.flight, from) {
 		return v, nil, ErrLoadCycle
 	}
 	ls.board(l.flight, from)
@@ -276,6 +295,7 @@ func (l *loading[V]) end(ctx context.Context, p *LoadPanic, ran bool) {
 	if !ran {
 		l.err = context.Cause(ctx)
 	}
+	l.cut = l.behind && l.err != nil && ctx.Err() != nil
 }
 
 // run calls fn when it is its turn, counts and times that, and then calls end, with the panic of fn and
@@ -328,10 +348,10 @@ func land[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K,
 
 func settle[K comparable, V any](ctx context.Context, c *Cache[K, V], ls *loads[K, V], key K, ttl time.Duration, l *loading[V], old *seen[V]) {
 	if l.err != nil || l.panicked != nil {
-		if l.ran {
+		f, keep := ls.judge(ctx, key, l)
+		if l.ran { // not before: a panic there is counted by land
 			ls.failed.Add(1)
 		}
-		f, keep := ls.judge(ctx, key, l)
 		ls.finish(key, l, func() {
 			if keep {
 				ls.failures.set(key, f, f.life, ls.failures.engine.remark(l.mark))

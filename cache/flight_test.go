@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,10 @@ func TestConfigFunctionsThatFailInALoad(t *testing.T) {
 							require.Equal(t, cache.ErrLoaderExited, got.err)
 						}
 					}
+					require.EqualValues(t, 1, c.Stats().LoadErrors, "one key")
+					v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
+					require.NoError(t, err, "poisoned")
+					require.Equal(t, map[bool]int{true: 1, false: 2}[which == "on-remove"], v, "stored, or loaded again")
 					// In bulk, the keys after the one that failed are not left waiting.
 					c.Clear()
 					func() {
@@ -171,10 +176,6 @@ func TestConfigFunctionsThatFailInALoad(t *testing.T) {
 					}()
 					require.Equal(t, which != "on-remove", has(c, "b"))
 					require.True(t, has(c, "c"))
-					c.Delete("a")
-					v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
-					require.NoError(t, err, "poisoned")
-					require.Equal(t, 2, v)
 					synctest.Wait()
 					st := c.Stats()
 					require.Zero(t, st.Loading+st.Waiting+st.Queued)
@@ -244,5 +245,33 @@ func TestLoadManyOfNaN(t *testing.T) {
 		require.Equal(t, 1, c.Len())
 		synctest.Wait()
 		require.Zero(t, c.Stats().Loading+c.Stats().Waiting)
+	})
+}
+
+// Loads that wait for each other in layers of two: there are 2^60 ways from the first to the last, and who joins a load
+// looks for himself behind it.
+func TestLoadsThatWaitInLayers(t *testing.T) {
+	const layers = 60
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[[2]int, int]{MaxEntries: 1000})
+		var load func(context.Context, [2]int) (int, error)
+		load = func(ctx context.Context, key [2]int) (int, error) {
+			if key[0] == layers {
+				time.Sleep(time.Hour)
+				return 1, nil
+			}
+			time.Sleep(time.Duration(key[1]*(layers-key[0])) * time.Second) // what is below is there already
+			var below [2]int
+			var group sync.WaitGroup
+			for i := range below {
+				group.Go(func() { below[i], _ = c.GetOrLoad(ctx, [2]int{key[0] + 1, i}, load) })
+			}
+			group.Wait()
+			return max(below[0], below[1]), nil
+		}
+		v, err := c.GetOrLoad(t.Context(), [2]int{}, load)
+		require.NoError(t, err)
+		require.Equal(t, 1, v)
+		require.EqualValues(t, 2*layers+1, c.Stats().Loads)
 	})
 }

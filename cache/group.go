@@ -60,8 +60,8 @@ func (g Group[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.
 // gets what was set or began to be loaded before. They count in Len and Bytes, as expired ones do, until Sweep or a newcomer
 // that needs room removes them, and then as Expired.
 //
-// When more than some thousand groups have been invalidated, an entry of another group may be dropped as well: never the
-// other way round.
+// An entry of another group may be dropped as well, never the other way round: hardly any while no more than some hundred groups
+// have been invalidated, one of twenty after a thousand.
 func (g Group[K, V]) Invalidate() {
 	g.cache.engine.groups.invalidate(g.id)
 	g.cache.loads.supersedeGroup(g.id)

@@ -110,10 +110,24 @@ func TestInvalidateDuringALoad(t *testing.T) {
 			require.Equal(t, 2, v)
 			g.Invalidate()
 		}
+		slow := newGate()
+		done := make(chan int)
+		go func() {
+			v, _ := g.GetOrLoad(t.Context(), "slow", slow.load)
+			done <- v
+		}()
+		synctest.Wait()
+		c.InvalidateGroup("another")
+		slow.give(5, nil)
+		require.Equal(t, 5, <-done)
+		v, ok := c.Get("slow")
+		require.True(t, ok, "a load of one group was dropped with another")
+		require.Equal(t, 5, v)
+
 		_, err := g.GetOrLoadTTL(t.Context(), "k", func(context.Context, string) (int, time.Duration, error) { return 0, 0, errDown })
 		require.Equal(t, errDown, err)
 		g.Invalidate()
-		v, err := g.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) { return 3, nil })
+		v, err = g.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) { return 3, nil })
 		require.NoError(t, err, "an error that was remembered goes with the group")
 		require.Equal(t, 3, v)
 	})
@@ -141,16 +155,24 @@ func TestManyGroups(t *testing.T) {
 	}
 	require.Equal(t, bytes, c.Bytes(), "groups take no memory")
 	require.Less(t, before, bytes)
-	few := newCache(t, cache.Config[int, int]{MaxEntries: n, Groups: true})
-	for i := range 200 {
-		few.Group(fmt.Sprint(i)).Set(i, i)
-	}
-	for i := range 100 {
-		few.InvalidateGroup(fmt.Sprint(i))
-	}
-	for i := range 200 {
-		_, ok := few.Get(i)
-		require.Equal(t, i >= 100, ok)
+	// One of twenty others goes with the first thousand, and hardly any with the first hundreds.
+	for invalidated, others := range map[int]int{300: 0, 1000: n / 20} {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 2 * n, Groups: true})
+		for i := range n {
+			c.Group(fmt.Sprint(i)).Set(i, i)
+		}
+		for i := range invalidated {
+			c.InvalidateGroup(fmt.Sprint(i))
+		}
+		lost := 0
+		for i := range n {
+			_, ok := c.Get(i)
+			require.False(t, i < invalidated && ok)
+			if i >= invalidated && !ok {
+				lost++
+			}
+		}
+		require.InDelta(t, others, lost, float64(others)/2+5)
 	}
 }
 
@@ -225,4 +247,100 @@ func TestSnapshotKeepsGroups(t *testing.T) {
 	plain := newCache(t, cache.Config[string, int]{MaxEntries: 10})
 	_, err = plain.ReadFrom(bytes.NewReader(raw))
 	require.ErrorContains(t, err, `it is of "string to int in groups", want "string to int"`)
+}
+
+// What was invalidated is gone when another value is set for its key, and was not replaced by it.
+func TestInvalidatedIsNotReplaced(t *testing.T) {
+	for _, notify := range []bool{false, true} {
+		var told []cache.Reason
+		config := cache.Config[string, int]{MaxEntries: 8, Groups: true}
+		if notify {
+			config.OnRemove = func(_ string, _ int, r cache.Reason) { told = append(told, r) }
+		}
+		c := newCache(t, config)
+		g := c.Group("g")
+		g.Set("a", 1)
+		g.Set("b", 1)
+		g.Invalidate()
+		c.Set("a", 2)
+		g.Set("b", 2)
+		st := c.Stats()
+		require.Equal(t, []uint64{4, 2, 0}, []uint64{st.Sets, st.Expired, st.Replaced})
+		if notify {
+			require.Equal(t, []cache.Reason{cache.Expired, cache.Expired}, told)
+		}
+	}
+}
+
+// Slots that are given back while a newcomer has begun to remove a group hide none of it.
+func TestCompactionDuringAPass(t *testing.T) {
+	const n = 1000
+	c := newCache(t, cache.Config[int, int]{MaxEntries: n, Groups: true})
+	g := c.Group("g")
+	for i := range n {
+		if i < n/2 {
+			c.Set(i, i)
+		} else {
+			g.Set(i, i)
+		}
+	}
+	g.Invalidate()
+	c.Set(n, n)
+	c.DeleteFunc(func(key, _ int) bool { return key < n/2 })
+	c.Shrink(1e-9)
+	c.Sweep()
+	require.Equal(t, 1, c.Len())
+}
+
+// A name whose number would be zero, which is for what has no group.
+func TestGroupWhoseNumberIsNotZero(t *testing.T) {
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 8, Groups: true})
+	g := c.Group("group 9481549")
+	g.Set(1, 1)
+	c.Set(2, 2)
+	g.Invalidate()
+	require.False(t, has(c, 1))
+	require.True(t, has(c, 2))
+}
+
+// What is invalidated while a newcomer has begun to remove another group goes as well: with the next sweep, and before the living.
+func TestInvalidatedDuringAPass(t *testing.T) {
+	const n = 1000
+	for name, remove := range map[string]func(c *cache.Cache[int, int]){
+		"sweep": func(c *cache.Cache[int, int]) {
+			c.Sweep()
+			require.Equal(t, n*5/8, c.Len())
+		},
+		"newcomers": func(c *cache.Cache[int, int]) {
+			for i := range n * 3 / 8 {
+				c.Set(2*n+i, i)
+			}
+			require.Equal(t, n, c.Len())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t, cache.Config[int, int]{MaxEntries: n, Groups: true})
+			first, last := c.Group("first"), c.Group("last")
+			for i := range n { // in the order of their slots
+				switch {
+				case i < n/4:
+					first.Set(i, i)
+				case i < n*3/4:
+					c.Set(i, i)
+				default:
+					last.Set(i, i)
+				}
+			}
+			last.Invalidate()
+			for i := range n / 8 { // by which a pass is beyond the first
+				c.Set(n+i, i)
+			}
+			first.Invalidate()
+			remove(c)
+			for i := n / 4; i < n*3/4; i++ {
+				require.True(t, has(c, i), "%d", i)
+			}
+			require.Zero(t, c.Stats().Evicted)
+		})
+	}
 }

@@ -9,7 +9,11 @@ type atomicInstant = atomic.Int64
 // writer changes the slot meanwhile the exchange fails, for each write gives meta
 // another generation.
 func (e *engine[K, V]) touch(f *found[K, V]) {
-	d := min(e.clock.now()+e.idle, f.slab.hard[f.at].Load())
+	now := e.clock.now()
+	if e.idle <= slack { // which a millisecond shortens by more than a hundredth
+		now = e.clock.precise()
+	}
+	d := min(now+e.idle, f.slab.hard[f.at].Load())
 	if d > deadlineOf(f.meta) {
 		hit := min(f.meta&hitsMask+1, hitsMask)
 		f.slot().meta.CompareAndSwap(f.meta, uint64(d)<<deadlineShift|f.meta&generationMask|hit)

@@ -48,29 +48,13 @@ func checkShards[K comparable, V any](t testing.TB, c *Cache[K, V]) (entries, by
 	for i := range r.shards {
 		s := &r.shards[i]
 		used := checkShard(t, e, s, uint64(i))
-		checkShardPolicy(t, s, used)
+		checkPolicy(t, &s.policy, used)
 		entries += int64(len(used))
 		bytes += s.fixed + s.held
 	}
 	require.LessOrEqual(t, entries, e.entries.used.Load(), "more entries than were taken")
 	require.LessOrEqual(t, bytes, e.bytes.used.Load(), "more bytes than were taken")
 	return entries, bytes
-}
-
-// checkShardPolicy compares what the policy knows with the slots in use.
-func checkShardPolicy[K comparable, V any](t testing.TB, s *shard[K, V], used map[uint32]bool) {
-	t.Helper()
-	queued := map[uint32]bool{}
-	for _, q := range []*queue{&s.policy.small, &s.policy.main} {
-		for i := q.tail; i != none; i = s.policy.nodes[i].newer() {
-			require.False(t, queued[i], "slot %d is queued twice", i)
-			queued[i] = true
-		}
-	}
-	require.Equal(t, len(used), len(queued))
-	for i := range used {
-		require.True(t, queued[i], "slot %d is not queued", i)
-	}
 }
 
 func checkShard[K comparable, V any](t testing.TB, e *engine[K, V], s *shard[K, V], number uint64) (used map[uint32]bool) {

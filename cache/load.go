@@ -105,7 +105,7 @@ func (c *Cache[K, V]) young(key K) (V, bool) { return c.read(key, c.loads.ahead,
 func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (V, error) {
 	var old seen[V]
 	if c.loads.watchful {
-		switch age := c.look(key, &old); {
+		switch age := c.look(key, &old, true); {
 		case age == fresh:
 			return old.val.v, nil
 		case age == ageing, age == stale:
@@ -128,12 +128,16 @@ func (c *Cache[K, V]) getOrLoad(ctx context.Context, key K, load loader[K, V]) (
 		var none V
 		return none, context.Cause(ctx)
 	}
-	v, l, err := c.join(ctx, key, load)
-	if l == nil {
-		return v, err
-	}
-	if !c.wait(ctx, l) {
-		return v, context.Cause(ctx)
+	var l *loading[V]
+	for more := true; more; more = l.cut && c.loads.failure(key) == nil {
+		var v V
+		var err error
+		if v, l, err = c.join(ctx, key, load); l == nil {
+			return v, err
+		}
+		if !c.wait(ctx, l) {
+			return v, context.Cause(ctx)
+		}
 	}
 	if l.panicked != nil {
 		panic(l.panicked)

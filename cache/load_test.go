@@ -146,6 +146,8 @@ func TestEachCallerWaitsAsLongAsItsOwnContext(t *testing.T) {
 		close(release)
 		require.Equal(t, loaded{v: 1}, <-patient)
 		require.True(t, has(c, "a"))
+		synctest.Wait()
+		require.Error(t, inside.Err(), "what the loader has left running goes on")
 	})
 }
 
@@ -171,6 +173,14 @@ func TestLoadEndsWhenNobodyWaits(t *testing.T) {
 		v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
 		require.NoError(t, err)
 		require.Equal(t, 2, v)
+		c.Delete("a")
+		first, cancel := context.WithCancel(t.Context())
+		gone := ask(first, c, "a", func(ctx context.Context, _ string) (int, error) { <-ended; return 1, nil })
+		synctest.Wait()
+		cancel()
+		require.Equal(t, loaded{err: context.Canceled}, <-gone)
+		many := c.GetOrLoadMany(t.Context(), []string{"a"}, func(context.Context, []string) (map[string]int, error) { return map[string]int{"a": 2}, nil })
+		require.Equal(t, []cache.Result[int]{{Value: 2}}, many)
 		close(ended)
 		synctest.Wait()
 		v, _ = c.Peek("a")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrNotLoaded is the error of a key that the loader of [Cache.GetOrLoadMany] was asked for and did not return.
@@ -41,7 +42,7 @@ func (c *Cache[K, V]) GetOrLoadMany(ctx context.Context, keys []K, load func(con
 	olds := make(map[int]*seen[V])
 	for i, key := range keys {
 		var old seen[V]
-		age := c.look(key, &old)
+		age := c.look(key, &old, false)
 		if age == fresh || age == ageing {
 			results[i].Value = old.val.v
 			continue
@@ -69,19 +70,26 @@ func (c *Cache[K, V]) GetOrLoadMany(ctx context.Context, keys []K, load func(con
 		return results
 	}
 	var panicked *LoadPanic
-	for i, l := range c.joinMany(ctx, keys, todo, results, load) {
-		r, old := &results[i], olds[i]
-		switch {
-		case !c.wait(ctx, l):
-			r.Err = context.Cause(ctx)
-		case l.panicked != nil:
-			panicked = l.panicked
-		case l.err != nil && old != nil:
-			c.loads.staleOnError.Add(1)
-			r.Value = old.val.v
-		default:
-			*r = Result[V]{l.val, l.err}
+	for len(todo) > 0 {
+		var again []int
+		for i, l := range c.joinMany(ctx, keys, todo, results, load) {
+			r, old := &results[i], olds[i]
+			switch {
+			case !c.wait(ctx, l):
+				r.Err = context.Cause(ctx)
+			case l.cut && c.loads.failure(keys[i]) == nil:
+				again = append(again, i)
+			case l.panicked != nil:
+				panicked = l.panicked
+			case l.err != nil && old != nil:
+				c.loads.staleOnError.Add(1)
+				r.Value = old.val.v
+			default:
+				*r = Result[V]{l.val, l.err}
+			}
 		}
+		slices.Sort(again)
+		todo = again
 	}
 	if panicked != nil {
 		panic(panicked)
@@ -114,7 +122,7 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 			l = &loading[V]{flight: f, err: ErrLoaderExited}
 			ls.enter(key, l)
 			asked, mine = append(asked, key), append(mine, l)
-		} else if from != nil && l.leadsTo(from) {
+		} else if from != nil && ls.leadsTo(l.flight, from) {
 			results[i].Err = ErrLoadCycle
 			continue
 		}
@@ -132,7 +140,7 @@ func (c *Cache[K, V]) joinMany(ctx context.Context, keys []K, todo []int, result
 // flyMany is fly for several keys.
 func flyMany[K comparable, V any](ctx context.Context, ls *loads[K, V], f *flight, keys []K, mine []*loading[V], load func(context.Context, []K) (map[K]V, error)) {
 	ls.run(ctx, f, func() {
-		values, err := load(ctx, keys)
+		values, err := load(ctx, slices.Clone(keys)) // which it may sort
 		var failed KeyErrors[K]
 		errors.As(err, &failed)
 		for i, key := range keys {

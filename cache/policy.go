@@ -22,7 +22,7 @@ package cache
 //     as in a scan that goes to and fro.
 //
 // Invariants: each entry is in exactly one queue, that of its node; a queue's cost is
-// the sum of its entries' costs. checkInvariants walks them.
+// the sum of its entries' costs. checkPolicy walks them.
 //
 // Time is counted in misses. A tick is a sixteenth of the number of live entries, so
 // that all that is said in ticks scales with the cache, which grows and shrinks.

@@ -36,7 +36,7 @@ func (b *bench) put(i, hash uint32) {
 func (b *bench) setHits(i uint32, n uint64) { b.slots[i].meta.Store(n) }
 
 // checkPolicy walks both queues of p and compares them with the slots in use.
-func checkPolicy(t *testing.T, p *policy, used map[uint32]bool) {
+func checkPolicy(t testing.TB, p *policy, used map[uint32]bool) {
 	t.Helper()
 	seen := map[uint32]bool{}
 	for _, q := range []*queue{&p.small, &p.main} {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -144,6 +146,15 @@ func TestLoadStates(t *testing.T) {
 				{sleep: time.Second, want: 4, took: time.Second, calls: 4},
 				{sleep: 2 * ttl, fail: errDown, err: errDown, took: time.Second, calls: 5},
 				{sleep: 10 * time.Second, want: 6, took: time.Second, calls: 6},
+			},
+		},
+		"back-off begins anew after a success": {
+			cache.Config[string, int]{TTL: time.Second, Backoff: 10 * time.Second},
+			[]step{
+				{fail: errDown, err: errDown, took: time.Second, calls: 1},
+				{sleep: 10 * time.Second, want: 2, took: time.Second, calls: 2},
+				{sleep: time.Second, fail: errDown, err: errDown, took: time.Second, calls: 3},
+				{sleep: 10 * time.Second, want: 4, took: time.Second, calls: 4},
 			},
 		},
 		"back-off while stale if error": {
@@ -458,6 +469,24 @@ func TestGetOrLoadMany(t *testing.T) {
 	})
 }
 
+// A loader may sort the keys that it gets, as one does that asks a database for them.
+func TestLoaderOfManyMaySortItsKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
+		load := func(_ context.Context, keys []int) (map[int]int, error) {
+			slices.Sort(keys)
+			return map[int]int{1: 10, 2: 20, 3: 30}, nil
+		}
+		want := []cache.Result[int]{{Value: 30}, {Value: 10}, {Value: 20}}
+		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load))
+		require.Equal(t, map[int]int{1: 10, 2: 20, 3: 30}, maps.Collect(c.All()))
+		c.Clear()
+		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load), "a key is held by a load that is over")
+		synctest.Wait()
+		require.Zero(t, c.Stats().Loading)
+	})
+}
+
 func TestGetOrLoadManyFails(t *testing.T) {
 	c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
 	for name, test := range map[string]struct {
@@ -614,4 +643,216 @@ func TestEndlessBackoff(t *testing.T) {
 		}
 		require.Equal(t, 1, calls)
 	})
+}
+
+// What is remembered of failures is bounded with its keys, which whoever asks may choose.
+func TestFailuresOfLongKeysAreBounded(t *testing.T) {
+	type pair struct{ a, b string }
+	size := func(pair, int) int64 { return 0 }
+	failuresWithin(t, 64<<10, cache.Config[string, int]{}, func(text string) string { return text })
+	failuresWithin(t, 64<<10, cache.Config[any, int]{}, func(text string) any { return pair{"", text} })
+	failuresWithin(t, 64<<10, cache.Config[pair, int]{Size: size}, func(text string) pair { return pair{text, ""} })
+	failuresWithin(t, 64<<10, cache.Config[[2]string, int]{Size: func([2]string, int) int64 { return 0 }}, func(text string) [2]string { return [2]string{1: text} })
+	// What a pointer points to others may change, and it is not looked at where Size is given.
+	type wide [10_000]byte
+	failuresWithin(t, 1<<20, cache.Config[*wide, int]{Size: func(*wide, int) int64 { return 0 }}, func(string) *wide { return new(wide) })
+}
+
+func failuresWithin[K comparable](t *testing.T, bound int, config cache.Config[K, int], key func(string) K) {
+	config.MaxBytes, config.NegativeTTL = 1<<20, time.Hour
+	c := newCache(t, config)
+	const n, length = 200, 2000
+	keys := make([]K, n)
+	for i := range keys {
+		keys[i] = key(fmt.Sprintf("%*d", length, i))
+		_, err := c.GetOrLoad(t.Context(), keys[i], func(context.Context, K) (int, error) { return 0, errDown })
+		require.Error(t, err)
+	}
+	remembered := 0
+	for _, k := range keys {
+		if _, err := c.GetOrLoad(t.Context(), k, func(context.Context, K) (int, error) { return 1, nil }); err != nil {
+			remembered++
+		}
+	}
+	require.Greater(t, remembered, 20)
+	require.LessOrEqual(t, remembered*length, bound)
+}
+
+// What GetOrLoad would yet return though it has expired, DeleteFunc is shown, and takes away.
+func TestDeleteFuncEndsWhatIsStale(t *testing.T) {
+	for name, config := range map[string]cache.Config[string, int]{
+		"stale-for": {StaleFor: time.Hour}, "stale-if-error": {StaleIfError: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []cache.Reason
+				config.MaxEntries, config.TTL = 8, time.Minute
+				config.OnRemove = func(_ string, _ int, r cache.Reason) { told = append(told, r) }
+				c := newCache(t, config)
+				c.Set("a", 1)
+				time.Sleep(2 * time.Minute)
+				require.Zero(t, c.DeleteFunc(func(string, int) bool { return false }))
+				require.Equal(t, 1, c.DeleteFunc(func(key string, v int) bool { return key == "a" && v == 1 }))
+				require.Equal(t, []cache.Reason{cache.Expired}, told)
+				_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 0, errDown })
+				require.Equal(t, errDown, err)
+				c.Set("a", 1)
+				time.Sleep(2 * time.Hour)
+				c.DeleteFunc(func(string, int) bool { t.Error("nobody gets it any more"); return true })
+			})
+		})
+	}
+}
+
+// Who asks for many keys gets nothing stale, but for errors: it is no hit.
+func TestLoadOfManyCountsTheStaleAsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Minute, StaleFor: time.Hour})
+		c.Set("a", 1)
+		time.Sleep(2 * time.Minute)
+		fail := error(nil)
+		load := func(context.Context, []string) (map[string]int, error) { return map[string]int{"b": 2}, fail }
+		fail = errDown
+		require.Equal(t, []cache.Result[int]{{Value: 1}}, c.GetOrLoadMany(t.Context(), []string{"a"}, load))
+		st := c.Stats()
+		require.Equal(t, []uint64{0, 1, 0, 1}, []uint64{st.Hits, st.Misses, st.StaleHits, st.StaleOnError})
+		fail = nil
+		c.GetOrLoadMany(t.Context(), []string{"a", "b"}, load)
+		c.GetOrLoadMany(t.Context(), []string{"b"}, load)
+		st = c.Stats()
+		require.Equal(t, []uint64{1, 3, 0}, []uint64{st.Hits, st.Misses, st.StaleHits})
+	})
+}
+
+// The largest TTL less the smallest fraction of it is no end of all ends.
+func TestRefreshAheadOfAnEndlessTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: math.MaxInt64, RefreshAhead: 1e-17})
+		c.SetTTL("a", 1, time.Second)
+		time.Sleep(2 * time.Second)
+		v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 2, nil })
+		require.NoError(t, err)
+		require.Equal(t, 2, v)
+		require.EqualValues(t, 1, c.Stats().Loads)
+		_, err = c.GetOrLoad(t.Context(), "a", nil)
+		require.NoError(t, err)
+		require.Zero(t, c.Stats().Refreshes, "it lives for ever")
+	})
+}
+
+// A caller who waits for a refresh does not fail because its time is over: he loads himself, alone or with others.
+func TestWhoWaitsForARefreshIsNotCutShort(t *testing.T) {
+	for _, backoff := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t, cache.Config[string, int]{
+				MaxEntries: 8, TTL: time.Minute, StaleFor: time.Minute, RefreshTimeout: 10 * time.Second, Backoff: backoff,
+			})
+			var calls atomic.Int32
+			load := func(ctx context.Context, _ string) (int, error) {
+				calls.Add(1)
+				select {
+				case <-time.After(15 * time.Second):
+					return 2, nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
+			}
+			many := func(ctx context.Context, keys []string) (map[string]int, error) {
+				v, err := load(ctx, keys[0])
+				return map[string]int{keys[0]: v}, err
+			}
+			c.Set("a", 1)
+			time.Sleep(2*time.Minute - time.Second)
+			v, err := c.GetOrLoad(t.Context(), "a", load)
+			require.NoError(t, err)
+			require.Equal(t, 1, v, "stale")
+			time.Sleep(2 * time.Second)
+			one, other := ask(t.Context(), c, "a", load), ask(t.Context(), c, "a", load)
+			got := c.GetOrLoadMany(t.Context(), []string{"a"}, many)
+			if backoff == 0 {
+				require.Equal(t, []cache.Result[int]{{Value: 2}}, got)
+				require.Equal(t, []loaded{{v: 2}, {v: 2}}, []loaded{<-one, <-other})
+				require.EqualValues(t, 2, calls.Load())
+			} else { // the refresh failed, and is not to be repeated yet
+				require.Equal(t, []loaded{{err: context.DeadlineExceeded}, {err: context.DeadlineExceeded}}, []loaded{<-one, <-other})
+				require.Equal(t, context.DeadlineExceeded, got[0].Err)
+				require.EqualValues(t, 1, calls.Load())
+			}
+			synctest.Wait()
+			require.Zero(t, c.Stats().Waiting+c.Stats().Loading)
+		})
+	}
+}
+
+// A back-off doubles six times, and no more.
+func TestLongestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Backoff: time.Second})
+		calls := 0
+		ask := func() {
+			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { calls++; return 0, errDown })
+			require.ErrorIs(t, err, errDown)
+		}
+		for n := range 10 {
+			ask()
+			require.Equal(t, n+1, calls)
+			wait := time.Second << min(n, 6)
+			time.Sleep(wait - time.Millisecond)
+			ask()
+			require.Equal(t, n+1, calls)
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+// A panic says nothing about the key: NegativeTTL does not remember it, nor that a loader has exited.
+func TestPanicsAreNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, NegativeTTL: time.Hour})
+		for _, end := range []func(){func() { panic(errDown) }, runtime.Goexit} {
+			<-ask(t.Context(), c, "a", func(context.Context, string) (int, error) { end(); return 0, nil })
+			v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 1, nil })
+			require.NoError(t, err)
+			require.Equal(t, 1, v)
+			c.Delete("a")
+		}
+	})
+}
+
+// Those keys of many whose refreshes were cut short are loaded together, in their order.
+func TestManyWaitForRefreshesThatAreCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[int, int]{MaxEntries: 50, TTL: time.Minute, StaleFor: time.Minute, RefreshTimeout: 10 * time.Second})
+		var keys []int
+		for key := range 20 {
+			keys = append(keys, key)
+			c.Set(key, key)
+		}
+		time.Sleep(2*time.Minute - time.Second)
+		for _, key := range keys {
+			_, err := c.GetOrLoad(t.Context(), key, func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+			require.NoError(t, err)
+		}
+		time.Sleep(2 * time.Second)
+		var asked []int
+		results := c.GetOrLoadMany(t.Context(), keys, func(_ context.Context, keys []int) (map[int]int, error) {
+			asked = append(asked, keys...)
+			return map[int]int{7: 70}, nil
+		})
+		require.Equal(t, keys, asked)
+		require.Equal(t, cache.Result[int]{Value: 70}, results[7])
+		require.Equal(t, cache.Result[int]{Err: cache.ErrNotLoaded}, results[8])
+	})
+}
+
+// The smallest bounds have room for what is remembered of failures.
+func TestFailuresOfASmallCache(t *testing.T) {
+	for _, groups := range []bool{false, true} {
+		c := newCache(t, cache.Config[string, int]{MaxBytes: 128 << 10, NegativeTTL: time.Hour, Groups: groups})
+		for range 2 {
+			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 0, errDown })
+			require.ErrorIs(t, err, errDown)
+		}
+		require.EqualValues(t, 1, c.Stats().NegativeHits)
+	}
 }

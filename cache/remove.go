@@ -7,8 +7,8 @@ import (
 )
 
 // delete takes out the entry of w.key, if same is nil or the entry still holds the
-// words of same, and reports whether that was a live one.
-func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool {
+// words of same, and reports whether it did, and whether that was a live one.
+func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) (there, live bool) {
 	s := e.lock(w.hash)
 	defer s.mu.Unlock()
 	var f found[K, V]
@@ -17,7 +17,7 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 		var ok bool
 		f, ok = e.find(s, uint32(w.hash), &w.key, &val)
 		if !ok || same != nil && !e.identical(same, &val) {
-			return false
+			return false, false
 		}
 		if f.head&stateMask == stateLive && f.slot().leaveAs(f.head, stateFree) {
 			break
@@ -32,7 +32,7 @@ func (e *engine[K, V]) delete(w *write[K, V], reason Reason, same *cell[V]) bool
 	e.remove(s, f.at, reason, w)
 	e.release(s, w)
 	e.refund(w)
-	return !expired
+	return true, !expired
 }
 
 // identical reports whether a and b are the same word for word: the very same
@@ -55,6 +55,10 @@ const sweepBlocks = 8
 // a time to deliver, with no lock held.
 func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 	now := e.clock.precise() - e.keep
+	var invalidated uint64
+	if e.grouped {
+		invalidated = e.groups.invalidations.Load()
+	}
 	var told []removal[K, V] // kept from chunk to chunk, so that it seldom grows under the lock
 	for i := range e.mask + 1 {
 		for more := true; more; {
@@ -64,7 +68,7 @@ func (e *engine[K, V]) sweep(deliver func([]removal[K, V])) (removed int) {
 			more = s.expiry.earliest() <= now
 			if e.grouped {
 				removed += e.bury(s, &w, sweepBlocks*fanout)
-				more = more || s.burial.cursor != 0
+				more = more || s.burial.done < invalidated // by a pass that began since, not one that was under way
 			}
 			e.settle(s, &w, deliver)
 			told = w.removed

@@ -127,7 +127,7 @@ func (e *engine[K, V]) replace(s *shard[K, V], f found[K, V], w *write[K, V]) bo
 		s.policy.recost(i, before, s.policy.weight(i))
 	}
 	reason := Replaced
-	if e.clock.passed(deadlineOf(sl.meta.Load())) {
+	if e.clock.passed(deadlineOf(sl.meta.Load())) || deadlineOf(f.meta) == 0 { // or its group was invalidated
 		reason = Expired
 	}
 	s.removed[reason]++

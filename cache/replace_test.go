@@ -93,6 +93,25 @@ func TestDeleteFuncSparesReplacements(t *testing.T) {
 	group.Wait()
 }
 
+// So does one that del itself has set.
+func TestDeleteFuncSparesWhatItIsNotShown(t *testing.T) {
+	c := newCache(t, cache.Config[int, int]{MaxEntries: 100})
+	for i := range 10 {
+		c.Set(i, i)
+	}
+	require.Equal(t, 5, c.DeleteFunc(func(key, v int) bool {
+		if key%2 == 0 {
+			c.Set(key, v+100)
+		}
+		return true
+	}))
+	for i := range 10 {
+		v, ok := c.Get(i)
+		require.Equal(t, i%2 == 0, ok)
+		require.True(t, !ok || v == i+100)
+	}
+}
+
 // Writers of the same entry agree in the end on what one of them wrote, and its life is that of the
 // value that is there.
 func TestWritersOfOneEntry(t *testing.T) {

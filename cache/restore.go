@@ -20,10 +20,16 @@ import (
 // What is there already stays. The others come in the order of how often they were read, for as long as there is room without evicting anything:
 // so a cache that is smaller than the one that was written keeps the hottest.
 //
-// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], it is copied to a temporary
-// file for that. ReadFrom takes memory for one block of it, some 64 KiB or one large entry.
+// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], or one that cannot seek, as a pipe, it
+// is copied to a temporary file for that. ReadFrom takes memory for one block of it, some 64 KiB or one large entry.
 func (c *Cache[K, V]) ReadFrom(r io.Reader) (int64, error) {
+	var start int64
 	seeker, ok := r.(io.ReadSeeker)
+	if ok {
+		var err error
+		start, err = seeker.Seek(0, io.SeekCurrent)
+		ok = err == nil
+	}
 	if !ok {
 		file, err := spool(r)
 		if err != nil {
@@ -31,11 +37,7 @@ func (c *Cache[K, V]) ReadFrom(r io.Reader) (int64, error) {
 		}
 		defer os.Remove(file.Name())
 		defer file.Close()
-		seeker = file
-	}
-	start, err := seeker.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return 0, fmt.Errorf("cache: snapshot: %w", err)
+		seeker, start = file, 0
 	}
 	var byHits [hitsMask + 1]uint64
 	n, err := c.readBlocks(seeker, func(e *restored[K, V]) bool { byHits[e.hits]++; return true })
@@ -89,18 +91,20 @@ type restored[K comparable, V any] struct {
 	hits uint64
 	mark mark
 	left instant // of its life now; never: for ever
+	idle instant // that it may now be left unread, likewise
 }
 
 // restore stores an entry, unless there is one of its key, or no room.
 func (c *Cache[K, V]) restore(e *restored[K, V]) {
-	if e.left <= 0 {
+	if e.left <= 0 || c.idle > 0 && e.idle <= 0 {
 		return
 	}
 	w := write[K, V]{key: e.key, val: e.val, over: new(seen[V]), hits: uint8(e.hits), mark: e.mark, modest: true}
 	c.prepare(&w, 0)
-	if e.left != never {
-		w.hard = min(c.engine.clock.precise()+e.left, never)
-		w.deadline = min(w.deadline, w.hard)
+	now := c.engine.clock.precise()
+	w.hard = min(now+e.left, never)
+	if w.deadline = min(w.deadline, w.hard); c.idle > 0 {
+		w.deadline = min(w.deadline, now+e.idle)
 	}
 	c.engine.attempt(&w)
 	if w.removed != nil {
@@ -148,14 +152,22 @@ func (c *Cache[K, V]) readBlocks(r io.Reader, yield func(*restored[K, V]) bool) 
 			if payload, err = c.decodeEntry(payload, &e); err != nil {
 				return b.read, b.fail("entry %d: %w", entries, err)
 			}
-			if e.left != never {
-				e.left -= elapsed
-			}
+			e.age(elapsed)
 			entries++
 			if !yield(&e) {
 				return b.read, nil
 			}
 		}
+	}
+}
+
+// age takes the time since the snapshot was written from what was left then.
+func (e *restored[K, V]) age(elapsed instant) {
+	if e.left != never {
+		e.left -= elapsed
+	}
+	if e.idle != never {
+		e.idle -= elapsed
 	}
 }
 
@@ -176,7 +188,8 @@ func checkHeader(payload []byte, types string) (elapsed instant, err error) {
 }
 
 func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, err error) {
-	e.hits = uint64(src[0])
+	idles := src[0]&mayIdle != 0
+	e.hits = uint64(src[0] &^ mayIdle)
 	if e.hits > hitsMask {
 		return nil, fmt.Errorf("it has %d hits, want at most %d", e.hits, hitsMask)
 	}
@@ -190,14 +203,15 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 		}
 		src = src[4:]
 	}
-	left, n := binary.Varint(src)
-	if n <= 0 || left < -1 || left > never {
-		return nil, fmt.Errorf("% x is no time to live", src[:min(len(src), 10)])
+	if src, e.left, err = decodeLeft(src); err != nil {
+		return nil, err
 	}
-	if e.left = left; left < 0 {
-		e.left = never
+	if e.idle = never; idles {
+		if src, e.idle, err = decodeLeft(src); err != nil {
+			return nil, err
+		}
 	}
-	if src, e.key, err = decodeSized(src[n:], c.keyCodec); err != nil {
+	if src, e.key, err = decodeSized(src, c.keyCodec); err != nil {
 		return nil, fmt.Errorf("its key: %w", err)
 	}
 	if c.engine.hasher.kind == hashAny { // what an interface holds need not come back as it was
@@ -209,6 +223,18 @@ func (c *Cache[K, V]) decodeEntry(src []byte, e *restored[K, V]) (rest []byte, e
 		return nil, fmt.Errorf("its value: %w", err)
 	}
 	return src, nil
+}
+
+// decodeLeft is the counterpart of leftUntil.
+func decodeLeft(src []byte) (rest []byte, left instant, err error) {
+	left, n := binary.Varint(src)
+	if n <= 0 || left < -1 || left > never {
+		return nil, 0, fmt.Errorf("% x is no time to live", src[:min(len(src), 10)])
+	}
+	if left < 0 {
+		left = never
+	}
+	return src[n:], left, nil
 }
 
 func decodeSized[T any](src []byte, codec Codec[T]) (rest []byte, v T, err error) {
@@ -281,13 +307,14 @@ func (b *blockReader) fail(format string, args ...any) error {
 
 // SaveFile writes a snapshot to the named file, so that there is the old one or the new one, whole, whenever
 // the machine stops: it is written to another file of the same folder, which then takes its name.
-func (c *Cache[K, V]) SaveFile(name string) (err error) {
+func (c *Cache[K, V]) SaveFile(name string) error {
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("cache: snapshot: %w", err)
 	}
+	saved := false
 	defer func() {
-		if err != nil {
+		if !saved { // a codec may have panicked
 			file.Close()
 			os.Remove(file.Name())
 		}
@@ -304,6 +331,7 @@ func (c *Cache[K, V]) SaveFile(name string) (err error) {
 	if err = os.Rename(file.Name(), name); err != nil {
 		return fmt.Errorf("cache: snapshot: %w", err)
 	}
+	saved = true
 	syncFolder(filepath.Dir(name))
 	return nil
 }

@@ -47,3 +47,35 @@ func TestAShardThatCannotGrowEvicts(t *testing.T) {
 	require.Equal(t, slots, c.Len())
 	checkInvariants(t, c)
 }
+
+// A fraction is rounded up in each shard.
+func TestShrinkOfEachShard(t *testing.T) {
+	c := build(t, Config[int, int]{MaxEntries: 20_000})
+	for i := range 10_000 {
+		c.Set(i, i)
+	}
+	require.Equal(t, int(c.engine.mask+1), c.Shrink(1e-9))
+	checkInvariants(t, c)
+}
+
+// A victim that went before the ring of ticks began is as old as that says.
+func TestAgesOfLongAgo(t *testing.T) {
+	var a ages
+	for tick := range uint16(200) {
+		a.turn(tick, instant(1000+tick))
+	}
+	for _, test := range []struct {
+		victim  lastVictim
+		at, age instant
+	}{
+		{lastVictim{}, 0, 0},
+		{lastVictim{tick: 199, idle: 0, any: true}, 1199, 0},
+		{lastVictim{tick: 190, idle: 20, any: true}, 1190, 20},
+		{lastVictim{tick: 190, idle: 100, any: true}, 1190, 190 - 136},
+		{lastVictim{tick: 136, idle: 1, any: true}, 1136, 0},
+		{lastVictim{tick: 100, idle: 9, any: true}, 1136, 0},
+	} {
+		at, age := a.of(test.victim, 199)
+		require.Equal(t, [2]instant{test.at, test.age}, [2]instant{at, age}, "%+v", test.victim)
+	}
+}

@@ -10,8 +10,8 @@ import (
 // once, by a shared pointer or in a cycle, counts once.
 //
 // Some things cannot be seen from outside: what a function's closure holds, the large string of
-// which v holds a part, the room that a map keeps after deletions, and what unsafe
-// pointers point to. They do not count; give a [Config.Size] where they matter.
+// which v holds a part, the room that a map keeps after deletions, what unsafe
+// pointers point to, those of sync/atomic among them, and what the elements of a channel do. They do not count; give a [Config.Size] where they matter.
 //
 // Nobody may change what v points to meanwhile. A [Cache] in it counts as its Bytes, whoever uses it.
 //
@@ -77,7 +77,7 @@ func measured[T any](v T) int64 {
 type measure struct {
 	bytes int64
 	todo  []reflect.Value
-	seen  map[place]struct{}
+	seen  map[place]int // how many elements are counted there; what is no string or slice has one
 }
 
 // A place is an address with the type of what is there: a struct and its first
@@ -95,16 +95,19 @@ func (m *measure) add(v reflect.Value) {
 }
 
 // first reports whether at is looked into for the first time.
-func (m *measure) first(at unsafe.Pointer, t reflect.Type) bool {
+func (m *measure) first(at unsafe.Pointer, t reflect.Type) bool { return m.count(at, t, 1) == 0 }
+
+// count notes that n elements at that place are counted, and returns how many were before: a string or slice may begin where a
+// shorter one does, of which it holds more.
+func (m *measure) count(at unsafe.Pointer, t reflect.Type, n int) (before int) {
 	p := place{at, t}
-	if _, seen := m.seen[p]; seen {
-		return false
+	if before = m.seen[p]; before < n {
+		if m.seen == nil {
+			m.seen = make(map[place]int)
+		}
+		m.seen[p] = n
 	}
-	if m.seen == nil {
-		m.seen = make(map[place]struct{})
-	}
-	m.seen[p] = struct{}{}
-	return true
+	return before
 }
 
 func (m *measure) sum() int64 {
@@ -119,14 +122,19 @@ func (m *measure) sum() int64 {
 func (m *measure) look(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
-		if v.Len() > 0 && m.first(v.UnsafePointer(), v.Type()) {
-			m.bytes += roundUp(int64(v.Len()), false)
+		if n := v.Len(); n > 0 {
+			if before := m.count(v.UnsafePointer(), v.Type(), n); before < n {
+				m.bytes += roundUp(int64(n), false) - roundUp(int64(before), false)
+			}
 		}
 	case reflect.Slice:
-		if v.Cap() > 0 && m.first(v.UnsafePointer(), v.Type()) {
-			elem := v.Type().Elem()
-			m.bytes += roundUp(int64(v.Cap())*int64(elem.Size()), hasPointers(elem))
-			m.addAll(v.Slice(0, v.Cap()), elem)
+		if n := v.Cap(); n > 0 {
+			if before := m.count(v.UnsafePointer(), v.Type(), n); before < n {
+				elem := v.Type().Elem()
+				size, pointers := int64(elem.Size()), hasPointers(elem)
+				m.bytes += roundUp(int64(n)*size, pointers) - roundUp(int64(before)*size, pointers)
+				m.addAll(v.Slice(before, n), elem)
+			}
 		}
 	case reflect.Pointer:
 		if !v.IsNil() && m.first(v.UnsafePointer(), v.Type()) {
@@ -256,6 +264,24 @@ func hasPointers(t reflect.Type) bool {
 		return t.Len() > 0 && hasPointers(t.Elem())
 	}
 	return reflect.Bool > t.Kind() || t.Kind() > reflect.Complex128
+}
+
+// immutable reports whether nobody can change what a t points to: it is made of strings and of what has no pointers.
+func immutable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String:
+		return true
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !immutable(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	case reflect.Array:
+		return t.Len() == 0 || immutable(t.Elem())
+	}
+	return !hasPointers(t)
 }
 
 // isPointer reports whether an interface holds a t in its own word.

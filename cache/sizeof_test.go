@@ -98,6 +98,26 @@ func sizeIsTrue[V any](t *testing.T, name string, value func(int) V) {
 	})
 }
 
+// How many tables of a large map have split by now cannot be seen: it counts for enough, and not for twice as much.
+func TestSizeOfLargeMaps(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes some of the heap for itself")
+	}
+	for _, n := range []int{900, 1700, 6600, 7000, 7300, 14_000} {
+		before := heap()
+		maps := make([]map[int]int, 20)
+		for i := range maps {
+			maps[i] = filled(n)
+		}
+		grown := heap() - before
+		said := cache.SizeOf(maps)
+		require.GreaterOrEqual(t, said, grown-grown/20, "of %d", n)
+		if strconv.IntSize == 64 {
+			require.LessOrEqual(t, said, grown*2, "of %d", n)
+		}
+	}
+}
+
 // A list of a million is no recursion.
 func TestSizeOfLongList(t *testing.T) {
 	const n = 1_000_000
@@ -150,4 +170,28 @@ func TestCachesInACache(t *testing.T) {
 	}()
 	runtime.GC()
 	require.Nil(t, w.Value(), "caches that know each other are collected")
+}
+
+// Where a value holds a text and the first of its words, both begin at the same byte. Whichever is met first, the longer one counts.
+func TestSizeOfWhatBeginsAtTheSamePlace(t *testing.T) {
+	text := strings.Repeat("x", 1<<20)
+	list := make([]*[1000]int, 100)
+	for i := range list {
+		list[i] = new([1000]int)
+	}
+	words := 2 * int64(unsafe.Sizeof(text))
+	require.Equal(t, words+1<<20, cache.SizeOf([2]string{text, text[:1]}))
+	require.Equal(t, words+1<<20, cache.SizeOf([2]string{text[:1], text}))
+	arrays := float64(100 * unsafe.Sizeof(*list[0]))
+	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list, list[:1:1]}), 0.1)
+	require.InEpsilon(t, arrays, cache.SizeOf([2][]*[1000]int{list[:1:1], list}), 0.1)
+}
+
+// An interface holds a struct or an array of one pointer in its own word.
+func TestSizeOfWhatIsAPointerInDisguise(t *testing.T) {
+	p := new(int)
+	want := cache.SizeOf(any(p))
+	require.Equal(t, want, cache.SizeOf(any(struct{ p *int }{p})))
+	require.Equal(t, want, cache.SizeOf(any([1]*int{p})))
+	require.Greater(t, cache.SizeOf(any([2]*int{p, p})), want)
 }

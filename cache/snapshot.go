@@ -12,7 +12,7 @@ import (
 // A snapshot is a line that says so, a header, frames of entries, and an end:
 //
 //	header   version, time of writing, types of key and value
-//	frame    entries: hits, group if there are any, what is left of its life, key, value
+//	frame    entries: hits, group if there are any, what is left of its life and, if it may idle, of that time, key, value
 //	end      the number of entries
 //
 // Each of the three is a block: 4 bytes length, kind and payload, 4 bytes CRC-32C of the number of the block and of its kind and payload, so that
@@ -81,16 +81,26 @@ func (c *Cache[K, V]) WriteTo(w io.Writer) (int64, error) {
 	return b.written, err
 }
 
+// mayIdle stands beside the hits of an entry of a cache with [Config.Idle].
+const mayIdle = hitsMask + 1
+
 func (c *Cache[K, V]) appendEntry(b *blockWriter, key K, val V, f *found[K, V], now instant) (err error) {
-	left := int64(-1) // for ever
-	if d := deadlineOf(f.meta); d != never {
-		left = max(d-now, 0)
+	hits, deadline := byte(f.meta&hitsMask), deadlineOf(f.meta)
+	hard := deadline
+	if c.engine.idle != 0 {
+		hits |= mayIdle
+		if d := f.slab.hard[f.at].Load(); f.slot().head.Load() == f.head { // else it may be that of another value
+			hard = d
+		}
 	}
-	b.buf = append(b.buf, byte(f.meta&hitsMask))
+	b.buf = append(b.buf, hits)
 	if c.engine.grouped {
 		b.buf = binary.LittleEndian.AppendUint32(b.buf, mark(f.slab.marks[f.at].Load()).group())
 	}
-	b.buf = binary.AppendVarint(b.buf, left)
+	b.buf = binary.AppendVarint(b.buf, leftUntil(hard, now))
+	if c.engine.idle != 0 {
+		b.buf = binary.AppendVarint(b.buf, leftUntil(deadline, now))
+	}
 	if b.buf, err = appendSized(b.buf, c.keyCodec, key); err != nil {
 		return fmt.Errorf("cache: snapshot: key %v cannot be encoded: %w", key, err)
 	}
@@ -101,6 +111,14 @@ func (c *Cache[K, V]) appendEntry(b *blockWriter, key K, val V, f *found[K, V], 
 		return fmt.Errorf("cache: snapshot: entry of key %v takes %d bytes, want at most %d", key, len(b.buf), maxBlock)
 	}
 	return nil
+}
+
+// leftUntil returns how long it is until d; -1 is for ever.
+func leftUntil(d, now instant) int64 {
+	if d == never {
+		return -1
+	}
+	return max(d-now, 0)
 }
 
 // appendSized appends the length of an encoding and the encoding.

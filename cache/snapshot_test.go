@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +42,9 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		roundTrip(t, map[string]string{"": "", "a": "b", "ä": strings.Repeat("x", 200_000)})
 	})
 	t.Run("bytes", func(t *testing.T) { roundTrip(t, map[int][]byte{-1: {}, 0: {0}, 1 << 30: []byte("abc")}) })
+	t.Run("frames", func(t *testing.T) {
+		roundTrip(t, map[int][]byte{1: bytes.Repeat([]byte("a"), 70_000), 2: bytes.Repeat([]byte("b"), 70_000), 3: bytes.Repeat([]byte("c"), 70_000)})
+	})
 	t.Run("integers", func(t *testing.T) { roundTrip(t, map[uint16]int64{0: -1, 65535: 1 << 62}) })
 	t.Run("words", func(t *testing.T) { roundTrip(t, map[uint]int{0: -5, ^uint(0): 7}) })
 	t.Run("arrays", func(t *testing.T) { roundTrip(t, map[[2]byte]float64{{1, 2}: 0.5, {}: -1}) })
@@ -47,6 +52,11 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	t.Run("json", func(t *testing.T) { roundTrip(t, map[string]point{"a": {X: 1, Y: -2, Name: "n"}}) })
 	t.Run("pointers", func(t *testing.T) { roundTrip(t, map[string]*point{"a": {X: 1}, "nil": nil}) })
 	t.Run("maps", func(t *testing.T) { roundTrip(t, map[string]map[string][]int{"a": {"b": {1, 2}}}) })
+	t.Run("pointers-that-marshal", func(t *testing.T) {
+		address, err := url.Parse("http://ada:secret@example.org/")
+		require.NoError(t, err)
+		roundTrip(t, map[string]*url.URL{"a": address, "zero": {}, "nil": nil})
+	})
 	t.Run("times", func(t *testing.T) { roundTrip(t, map[string]time.Time{"a": time.Unix(1, 2).UTC()}) })
 	t.Run("nothing", func(t *testing.T) { roundTrip(t, map[string]struct{}{"a": {}}) })
 	t.Run("empty", func(t *testing.T) { roundTrip(t, map[string]string{}) })
@@ -78,6 +88,7 @@ func TestSnapshotKeepsTimes(t *testing.T) {
 		c.SetTTL("hour", 2, time.Hour)
 		c.SetTTL("ever", 3, 0)
 		c.SetTTL("second", 4, time.Second)
+		c.SetTTL("soon", 4, 30*time.Second)
 		time.Sleep(20 * time.Second)
 		raw := snapshotOf(t, c)
 		time.Sleep(20 * time.Second)
@@ -86,6 +97,7 @@ func TestSnapshotKeepsTimes(t *testing.T) {
 		_, err := next.ReadFrom(bytes.NewReader(raw))
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"minute": 1, "hour": 5, "ever": 3}, maps.Collect(next.All()), "what is there stays")
+		require.Equal(t, 3, next.Len(), "what has expired takes no room")
 		time.Sleep(20*time.Second - time.Millisecond)
 		_, ok := next.Get("minute")
 		require.True(t, ok)
@@ -238,8 +250,11 @@ func TestSnapshotFile(t *testing.T) {
 type moody struct{}
 
 func (moody) Append(dst []byte, v string) ([]byte, error) {
-	if v == "bad" {
+	switch v {
+	case "bad":
 		return dst, errors.New("bad mood")
+	case "panic":
+		panic(v)
 	}
 	return append(dst, v...), nil
 }
@@ -290,4 +305,106 @@ func TestSnapshotWithKeysThatCannotBeRead(t *testing.T) {
 	_, err = next.ReadFrom(bytes.NewReader(snapshotOf(t, c)))
 	require.ErrorContains(t, err, "its key was decoded as []interface {}{1, 2}, which Go cannot compare")
 	require.Zero(t, next.Len(), "it changes nothing")
+}
+
+// What may idle goes on to idle where it was, within what is left of its time to live.
+func TestSnapshotKeepsIdleTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := cache.Config[string, int]{MaxEntries: 8, TTL: 10 * time.Minute, Idle: time.Minute}
+		c := newCache(t, config)
+		c.Set("read", 1)
+		c.Set("left", 1)
+		c.SetTTL("ever", 1, 0)
+		time.Sleep(30 * time.Second)
+		c.Get("read")
+		c.Get("ever")
+		raw := snapshotOf(t, c)
+		time.Sleep(15 * time.Second)
+		next, plain := newCache(t, config), newCache(t, cache.Config[string, int]{MaxEntries: 8})
+		for _, c := range []*cache.Cache[string, int]{next, plain} {
+			_, err := c.ReadFrom(bytes.NewReader(raw))
+			require.NoError(t, err)
+			require.Equal(t, 3, c.Len())
+		}
+		time.Sleep(15*time.Second + time.Millisecond)
+		require.False(t, has(next, "left"), "for a minute nobody read it")
+		require.True(t, has(plain, "left"))
+		for range 17 {
+			for _, key := range []string{"read", "ever"} {
+				_, ok := next.Get(key)
+				require.True(t, ok, key)
+			}
+			time.Sleep(30*time.Second + time.Millisecond)
+		}
+		_, ok := next.Get("ever")
+		require.True(t, ok)
+		time.Sleep(30 * time.Second)
+		require.False(t, has(next, "read"), "its ten minutes are over")
+		require.True(t, has(next, "ever"))
+		require.Equal(t, map[string]int{"ever": 1}, maps.Collect(plain.All()))
+
+		later := newCache(t, config)
+		_, err := later.ReadFrom(bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.Zero(t, later.Len())
+	})
+}
+
+// Not each file can be read twice.
+func TestSnapshotThroughAPipe(t *testing.T) {
+	c, next := newCache(t, cache.Config[string, int]{MaxEntries: 8}), newCache(t, cache.Config[string, int]{MaxEntries: 8})
+	c.Set("a", 1)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = c.WriteTo(w)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	_, err = next.ReadFrom(r)
+	require.NoError(t, err)
+	require.True(t, has(next, "a"))
+}
+
+// A codec that panics leaves no file behind.
+func TestSnapshotFileAndACodecThatPanics(t *testing.T) {
+	folder := t.TempDir()
+	c := newCache(t, cache.Config[string, string]{MaxEntries: 8, ValueCodec: moody{}})
+	c.Set("a", "panic")
+	require.PanicsWithValue(t, "panic", func() { _ = c.SaveFile(filepath.Join(folder, "x")) })
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, files)
+}
+
+// ReadFrom leaves off where the snapshot ends, wherever it began.
+func TestSnapshotAmongOthers(t *testing.T) {
+	c := newCache(t, cache.Config[string, int]{MaxEntries: 8})
+	c.Set("a", 1)
+	raw := snapshotOf(t, c)
+	r := bytes.NewReader(slices.Concat([]byte("before"), raw, raw, []byte("after")))
+	_, err := r.Seek(int64(len("before")), io.SeekStart)
+	require.NoError(t, err)
+	for range 2 {
+		next := newCache(t, cache.Config[string, int]{MaxEntries: 8})
+		n, err := next.ReadFrom(r)
+		require.NoError(t, err)
+		require.EqualValues(t, len(raw), n)
+		require.True(t, has(next, "a"))
+	}
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "after", string(rest))
+}
+
+// What has expired is not written.
+func TestSnapshotOfTheExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Second})
+		empty := len(snapshotOf(t, c))
+		c.Set("a", 1)
+		require.Greater(t, len(snapshotOf(t, c)), empty)
+		time.Sleep(time.Second)
+		require.Equal(t, 1, c.Len())
+		require.Len(t, snapshotOf(t, c), empty)
+	})
 }

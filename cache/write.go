@@ -274,8 +274,14 @@ func (e *engine[K, V]) evict(s *shard[K, V], w *write[K, V]) bool {
 	if s.policy.live() == 0 {
 		return false
 	}
-	if e.grouped && e.bury(s, w, buryLooks) > 0 {
-		return true
+	if e.grouped {
+		removed := e.bury(s, w, buryLooks)
+		if removed == 0 && s.burial.cursor == 0 { // the pass is over: what was invalidated during it
+			removed = e.bury(s, w, buryLooks)
+		}
+		if removed > 0 {
+			return true
+		}
 	}
 	if now := e.clock.now() - e.keep; s.expiry.earliest() > now || e.expire(s, w, now, expireBlocks) == 0 {
 		i := s.policy.victim()
