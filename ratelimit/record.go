@@ -141,7 +141,7 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 		return ok
 	}
 	at := fromWall(r.at)
-	if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
+	if r.kind == lockout && (r.more <= clock || t.rule.isProxy(r.source)) || r.kind == charge && !t.inWindow(at, now) {
 		return true
 	}
 	i, ok := t.find(t.hash(r.source), r.source)

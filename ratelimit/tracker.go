@@ -182,9 +182,14 @@ func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 // Check returns the error that Begin would return for addr, or nil. It charges
 // nothing and leaves no trace.
 func (t *Tracker) Check(addr netip.Addr) error {
-	s, counts, err := t.admit(addr)
-	if !counts {
-		return err
+	s, ok := sourceOf(addr)
+	if !ok {
+		return ErrAddress
+	}
+	if denied, exempt := t.listed(addr, s); denied != nil {
+		return denied
+	} else if exempt {
+		return nil
 	}
 	var l login
 	t.shared.name(&l, s)
@@ -230,10 +235,10 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 	}
 }
 
-// Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied:
-// for an administrator. What was counted against its networks stays. A source that had been forgotten may be
+// Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied
+// for that: for an administrator. What was counted against its networks stays. A source that had been forgotten may be
 // denied again if more others than fit are locked out meanwhile.
-func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
+func (t *Tracker) Unlock(addr netip.Addr) (wasDenied bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
 		return false
@@ -241,14 +246,18 @@ func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	_, sh := t.lock(s)
 	defer t.unlockAndWrite(sh)
 	t.inRoom(sh, s, func() (ok bool) {
-		wasLocked, ok = sh.unlock(s, t.now())
+		wasDenied, ok = sh.unlock(s, t.now())
 		return ok
 	})
-	return wasLocked
+	if wasDenied {
+		t.shared.emit(Event{Kind: Unlocked, Source: s.prefix()}, t.now())
+	}
+	return wasDenied
 }
 
 // LockNow locks the source of addr out for a time, or for longer if it is already: for an
-// administrator. A span of zero or less means Config.Lockout. It is no strike. The only error is [ErrAddress].
+// administrator. A span of zero or less means Config.Lockout. It is no strike. One of Config.Proxies is not
+// locked out: that is counted, as if it had failed. The only error is [ErrAddress].
 func (t *Tracker) LockNow(addr netip.Addr, span time.Duration) error {
 	s, ok := sourceOf(addr)
 	if !ok {
