@@ -27,6 +27,7 @@ type Journal struct {
 	// who holds no lock; the lock of a table may be taken by who holds it.
 	mu       sync.Mutex
 	file     *os.File // nil: closed
+	size     int64    // of the file, without what is left of a record that could not be written to its end
 	appended int
 	buffer   [transitionSize]byte
 }
@@ -77,7 +78,8 @@ func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, erro
 }
 
 // Save writes all that the table knows to a new file, and puts it in the place of the
-// old one. To lose less when the process is killed, call it now and then.
+// old one. To lose less when the process is killed, call it now and then. Of a journal that is closed it returns
+// an error that wraps [os.ErrClosed].
 func (j *Journal) Save() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -92,8 +94,11 @@ func (j *Journal) begin(old []transition) error {
 
 // save is Save for who holds j.mu.
 func (j *Journal) save() error {
+	if j.file == nil {
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", os.ErrClosed)
+	}
 	data, err := os.ReadFile(j.name)
-	if err != nil {
+	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("ratelimit: cannot read the journal: %w", err)
 	}
 	old, err := parseJournal(data)
@@ -106,32 +111,62 @@ func (j *Journal) save() error {
 // replace writes a new file for the old one, of which old are the records. j.mu must be held: so
 // what happens from here on is appended to the new file.
 func (j *Journal) replace(old []transition) (err error) {
+	j.appended = 0 // if this fails, it is tried again after as many
+	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
+	if err != nil {
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
+	}
 	records := j.tracker.snapshot(old)
 	b := []byte(journalMagic)
 	for i := range records {
 		b = records[i].append(b)
 	}
-	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
-	if err != nil {
-		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
-	}
 	_, err = file.Write(b)
 	if err == nil {
 		err = file.Sync()
 	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
 	if err == nil {
-		err = os.Rename(file.Name(), j.name)
+		err = j.rename(file.Name(), int64(len(b)))
 	}
 	if err != nil {
-		file.Close()
 		os.Remove(file.Name())
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
-	if j.file != nil {
-		j.file.Close()
-	}
-	j.file, j.appended = file, 0
 	return nil
+}
+
+// rename puts a file of a size in the place of the old one, and opens it. Both are closed meanwhile, for Windows
+// renames no file that is open, and replaces none.
+func (j *Journal) rename(from string, size int64) error {
+	if j.file != nil {
+		j.file.Close() // and stays so if it cannot be opened again: see inPlace
+	}
+	err := os.Rename(from, j.name)
+	if err != nil && j.file == nil {
+		return err
+	}
+	if err != nil {
+		size = j.size // of the old one
+	}
+	file, failed := os.OpenFile(j.name, os.O_WRONLY, 0)
+	if failed == nil {
+		j.file, j.size = file, size
+	}
+	if dir, err := os.Open(filepath.Dir(j.name)); err == nil {
+		dir.Sync() // the name is in it; not all systems can be asked for that
+		dir.Close()
+	}
+	return cmp.Or(err, failed)
+}
+
+// inPlace reports whether the file that is written is open, and the one of that name: somebody may have removed it.
+func (j *Journal) inPlace() bool {
+	written, err := j.file.Stat()
+	named, gone := os.Stat(j.name)
+	return err == nil && gone == nil && os.SameFile(written, named)
 }
 
 // Close saves the journal and detaches it from the tracker. A second call does nothing.
@@ -146,7 +181,7 @@ func (j *Journal) Close() error {
 		err = closed
 	}
 	j.file = nil
-	j.tracker.journal.Store(nil)
+	j.tracker.journal.CompareAndSwap(j, nil)
 	return err
 }
 
@@ -158,11 +193,15 @@ func (j *Journal) write(r transition) {
 	if j.file == nil {
 		return
 	}
-	_, err := j.file.Write(r.append(j.buffer[:0]))
-	j.appended++
 	t := j.tracker
-	if err == nil && j.appended > 4*t.shared.rule.addresses+1000 {
+	var err error
+	if j.appended++; j.appended > 4*t.shared.rule.addresses+1000 || !j.inPlace() {
 		err = j.save()
+	}
+	if _, failed := j.file.WriteAt(r.append(j.buffer[:0]), j.size); failed == nil {
+		j.size += transitionSize
+	} else if err == nil {
+		err = failed
 	}
 	if err != nil {
 		t.journalErrors.Add(1)
