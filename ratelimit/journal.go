@@ -78,8 +78,8 @@ func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, erro
 }
 
 // Save writes all that the table knows to a new file, and puts it in the place of the
-// old one. To lose less when the process is killed, call it now and then. Of a journal that is closed it returns
-// an error that wraps [os.ErrClosed].
+// old one, or of one that somebody removed. To lose less when the process is killed, call it now and then. Of a
+// journal that is closed it returns an error that wraps [os.ErrClosed].
 func (j *Journal) Save() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -142,7 +142,7 @@ func (j *Journal) replace(old []transition) (err error) {
 // renames no file that is open, and replaces none.
 func (j *Journal) rename(from string, size int64) error {
 	if j.file != nil {
-		j.file.Close() // and stays so if it cannot be opened again: see inPlace
+		j.file.Close() // and stays so if it cannot be opened again: then each write fails, and is reported
 	}
 	err := os.Rename(from, j.name)
 	if err != nil && j.file == nil {
@@ -160,13 +160,6 @@ func (j *Journal) rename(from string, size int64) error {
 		dir.Close()
 	}
 	return cmp.Or(err, failed)
-}
-
-// inPlace reports whether the file that is written is open, and the one of that name: somebody may have removed it.
-func (j *Journal) inPlace() bool {
-	written, err := j.file.Stat()
-	named, gone := os.Stat(j.name)
-	return err == nil && gone == nil && os.SameFile(written, named)
 }
 
 // Close saves the journal and detaches it from the tracker. A second call does nothing.
@@ -194,14 +187,12 @@ func (j *Journal) write(r transition) {
 		return
 	}
 	t := j.tracker
-	var err error
-	if j.appended++; j.appended > 4*t.shared.rule.addresses+1000 || !j.inPlace() {
-		err = j.save()
-	}
-	if _, failed := j.file.WriteAt(r.append(j.buffer[:0]), j.size); failed == nil {
+	_, err := j.file.WriteAt(r.append(j.buffer[:0]), j.size)
+	if err == nil {
 		j.size += transitionSize
-	} else if err == nil {
-		err = failed
+	}
+	if j.appended++; err == nil && j.appended > 4*t.shared.rule.addresses+1000 {
+		err = j.save()
 	}
 	if err != nil {
 		t.journalErrors.Add(1)

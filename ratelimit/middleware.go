@@ -166,7 +166,7 @@ func (t *Tracker) SetHeaders(h http.Header, wait time.Duration) {
 	h.Set("RateLimit", `"login";r=0;t=`+seconds)
 }
 
-func ceilSeconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
+func ceilSeconds(d time.Duration) int64 { return 1 + int64((max(1, d)-1)/time.Second) }
 
 // humanWait returns a wait as people say it.
 func humanWait(d time.Duration) string {
@@ -183,7 +183,7 @@ type statusRecorder struct {
 }
 
 func (w *statusRecorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -194,6 +194,14 @@ func (w *statusRecorder) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is for http.ResponseController: what is flushed without a status is sent with 200.
+func (w *statusRecorder) FlushError() error {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap lets http.ResponseController reach what the writer can do besides.

@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"bufio"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,4 +207,31 @@ func TestMiddlewareKeepsTheWritersAbilities(t *testing.T) {
 	io.Copy(io.Discard, conn)
 	server.Close() // waits for the handler, but not for a hijacked connection's
 	require.Eventually(t, func() bool { return tracker.Stats().Failed == 1 }, 10*time.Second, time.Millisecond)
+}
+
+// What counts is the status that the client got: that of a flush, or of another protocol, is the last.
+func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
+	for name, test := range map[string]struct {
+		send func(http.ResponseWriter)
+		want int
+	}{
+		"flush": {func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }, http.StatusOK},
+		"101":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSwitchingProtocols) }, http.StatusSwitchingProtocols},
+		"103":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := 0
+			server := httptest.NewServer(newTracker(t, ratelimit.Config{}).Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				test.send(w)
+				w.WriteHeader(http.StatusUnauthorized)
+			}), ratelimit.MiddlewareConfig{Result: func(status int) ratelimit.Result { got = status; return ratelimit.Failure }}))
+			server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the second status
+			response, err := http.Post(server.URL, "", nil)
+			require.NoError(t, err)
+			response.Body.Close()
+			server.Close()
+			require.Equal(t, test.want, response.StatusCode)
+			require.Equal(t, test.want, got)
+		})
+	}
 }

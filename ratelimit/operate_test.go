@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -341,4 +342,24 @@ func TestNobodyLocksAProxyOut(t *testing.T) {
 	tracker := newTracker(t, ratelimit.Config{Proxies: []netip.Prefix{netip.MustParsePrefix("64:ff9b::192.0.2.1/128")}})
 	fail(t, tracker, alice, 5)
 	require.Zero(t, tracker.Stats().Lockouts, "who is the proxy")
+}
+
+// A wait of whatever length is rounded up to seconds.
+func TestSetHeadersRoundsUp(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	for wait, want := range map[time.Duration]string{
+		-time.Hour: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", math.MaxInt64: "9223372037",
+	} {
+		h := http.Header{}
+		tracker.SetHeaders(h, wait)
+		require.Equal(t, want, h.Get("Retry-After"), "%v", wait)
+	}
+}
+
+// Names of what the package does not have say so.
+func TestUnknownKindsHaveNames(t *testing.T) {
+	require.Equal(t, "unknown", ratelimit.EventKind(0).String())
+	require.Equal(t, "unknown", ratelimit.ChargeKind(0).String())
+	require.Equal(t, "unknown", ratelimit.ChargeKind(9).String())
+	require.Equal(t, "inherited", ratelimit.Inherited.String())
 }
