@@ -28,6 +28,7 @@ type Journal struct {
 	mu       sync.Mutex
 	file     *os.File // nil: closed
 	size     int64    // of the file, without what is left of a record that could not be written to its end
+	ahead    int64    // the wall clock's lead when the file was saved: see clock.lead
 	appended int
 	buffer   [transitionSize]byte
 }
@@ -44,9 +45,10 @@ type JournalConfig struct {
 // tracker, and writes to it from then on. A tracker has one journal at the most, and a file one tracker.
 //
 // A last record that was not written to its end is left out. The time since it was written is told by the wall
-// clock; one that was set back makes no lock-out shorter. One that was set forward while no process ran cannot
-// be told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the
-// clock of a server can do worse.
+// clock; one that was set back makes no lock-out shorter, nor does one that was set forward, once the process
+// that ran then has locked somebody out or called Save. One that was set forward while no process ran cannot be
+// told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the clock
+// of a server can do worse.
 func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
 	data, err := os.ReadFile(name)
 	if err != nil && !os.IsNotExist(err) {
@@ -105,8 +107,23 @@ func (j *Journal) save() error {
 	if err != nil {
 		return err
 	}
+	step := j.step()
+	for i := range old {
+		old[i].setBack(-step)
+	}
 	return j.replace(old)
 }
+
+// step returns by how much the wall clock was set forward since the file was saved, by which all that is in it
+// is dated too early.
+func (j *Journal) step() int64 {
+	t := j.tracker
+	return t.shared.clock.lead(t.now()) - j.ahead
+}
+
+// longStep is a step for which the file is saved before another record is written to it. The wall clock may go a
+// little faster than the time; by a second in half an hour, mostly less.
+const longStep = int64(time.Minute)
 
 // replace writes a new file for the old one, of which old are the records. j.mu must be held: so
 // what happens from here on is appended to the new file.
@@ -116,6 +133,7 @@ func (j *Journal) replace(old []transition) (err error) {
 	if err != nil {
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
+	ahead := j.ahead + j.step()
 	records := j.tracker.snapshot(old)
 	b := []byte(journalMagic)
 	for i := range records {
@@ -135,6 +153,7 @@ func (j *Journal) replace(old []transition) (err error) {
 		os.Remove(file.Name())
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
+	j.ahead = ahead
 	return nil
 }
 
@@ -187,12 +206,14 @@ func (j *Journal) write(r transition) {
 		return
 	}
 	t := j.tracker
-	_, err := j.file.WriteAt(r.append(j.buffer[:0]), j.size)
-	if err == nil {
-		j.size += transitionSize
-	}
-	if j.appended++; err == nil && j.appended > 4*t.shared.rule.addresses+1000 {
+	var err error
+	if j.appended++; j.appended > 4*t.shared.rule.addresses+1000 || j.step() > longStep {
 		err = j.save()
+	}
+	if _, failed := j.file.WriteAt(r.append(j.buffer[:0]), j.size); failed == nil {
+		j.size += transitionSize
+	} else {
+		err = failed
 	}
 	if err != nil {
 		t.journalErrors.Add(1)
