@@ -41,7 +41,8 @@ type MiddlewareConfig struct {
 	WrongPassword http.Handler
 
 	// Result tells how an attempt went from the status of its response. Nil
-	// means that 401 and 403 are failures, 400 and all from 500 on are undecided, and the rest is success.
+	// means that 401 and 403 are failures, all others from 400 on are undecided, and the rest is success: as
+	// success forgives failures, a handler that refuses a form in another way must not look like it.
 	Result func(status int) Result
 }
 
@@ -107,7 +108,7 @@ func resultOf(status int) Result {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Failure
-	case status == http.StatusBadRequest || status >= 500:
+	case status >= http.StatusBadRequest:
 		return Undecided
 	}
 	return Success

@@ -235,3 +235,23 @@ func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
 		})
 	}
 }
+
+// A status that says nothing of the password is no success: it forgives no failure, and makes nobody known.
+func TestMiddlewareTakesNoOtherErrorForSuccess(t *testing.T) {
+	for status := 400; status < 600; status++ {
+		if status == http.StatusUnauthorized || status == http.StatusForbidden {
+			continue
+		}
+		tracker := newTracker(t, ratelimit.Config{Failures: 2, MaxAddresses: 1, LongFailures: -1, Prefixes: []ratelimit.PrefixLimit{}})
+		says := http.StatusUnauthorized
+		h := tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(says) }),
+			ratelimit.MiddlewareConfig{Account: func(*http.Request) string { return "alice" }})
+		post(h, "192.0.2.1:1", "/")
+		says = status
+		post(h, "192.0.2.1:1", "/")
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 1, r.Failures, "%d", status)
+		require.Zero(t, r.Open, "%d", status)
+		require.Zero(t, tracker.Stats().Succeeded, "%d", status)
+	}
+}
