@@ -17,7 +17,7 @@ type Event struct {
 	Time     time.Time
 	Source   netip.Prefix  // an address or a /64, or for PrefixFull the network; zero if there is none
 	Wait     time.Duration // how long the source is denied
-	Strikes  int           // LockedOut: lock-outs that are not forgiven, this one included
+	Strikes  int           // LockedOut: as in a [Record]
 	Accounts int           // LockedOut: how many accounts the failures were against, if accounts are known
 	Account  uint64        // AccountSlowed: a hash of the account, of this tracker only
 }

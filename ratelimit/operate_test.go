@@ -363,3 +363,32 @@ func TestUnknownKindsHaveNames(t *testing.T) {
 	require.Equal(t, "unknown", ratelimit.ChargeKind(9).String())
 	require.Equal(t, "inherited", ratelimit.Inherited.String())
 }
+
+// An attempt of a source that the table forgot meanwhile stays charged, and is none of those that ended.
+func TestAnAttemptThatTheTableForgot(t *testing.T) {
+	for _, end := range []func(ratelimit.Attempt){ratelimit.Attempt.Succeed, ratelimit.Attempt.Fail, ratelimit.Attempt.Cancel} {
+		tracker := newTracker(t, ratelimit.Config{Failures: 1, MaxAddresses: 1, AlarmFailures: 1})
+		a, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		require.NoError(t, tracker.LockNow(netip.MustParseAddr("203.0.113.9"), time.Hour))
+		require.Equal(t, ratelimit.LockedOut, event(t, tracker).Kind)
+		end(a)
+		requireBusy(t, tracker.Check(alice), true)
+		st := tracker.Stats()
+		require.Equal(t, []uint64{1, 0, 0, 0}, []uint64{st.Begun, st.Succeeded, st.Failed, st.Cancelled})
+		require.Empty(t, tracker.Events(), "no alarm")
+	}
+}
+
+// An event tells the strikes that are known then: those of which each makes the next lock-out longer.
+func TestStrikesAreCountedAsFarAsTheyMatter(t *testing.T) {
+	under(t, ratelimit.Config{MaxLockout: 4 * time.Hour}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for _, want := range []int{1, 2, 2, 2} { // for one hour, two, four and four
+			fail(t, tracker, alice, 5)
+			r, _ := tracker.Lookup(alice)
+			require.Equal(t, want, r.Strikes)
+			require.Equal(t, want, event(t, tracker).Strikes)
+			time.Sleep(time.Until(r.LockedUntil))
+		}
+	})
+}

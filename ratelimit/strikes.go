@@ -22,7 +22,7 @@ func (t *table) lock(i uint32, now int64) {
 	t.lockUntil(e, now+span, strikes+1)
 	t.counts.lockouts++
 	t.change(lockout, e.source, e)
-	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
+	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: int(e.strikes), Accounts: t.spread(i)}, now)
 }
 
 // lockUntil locks a source that then has so many strikes.

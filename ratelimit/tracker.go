@@ -287,7 +287,7 @@ type Record struct {
 	Failures    int       // in the window
 	Open        int       // attempts in the window that nobody has said the end of
 	Inherited   int       // charges in the window that may be those of another source
-	Strikes     int       // lock-outs that are not forgiven, the present one included
+	Strikes     int       // lock-outs that are not forgiven, the present one included, as far as each makes the next longer
 	LockedUntil time.Time // zero: not locked
 	Last        time.Time // the last charge
 }
@@ -335,7 +335,8 @@ func (t *Tracker) Sweep() (removed int) {
 }
 
 // An Attempt is one that Begin has charged. Of Succeed, Fail and Cancel the first
-// that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
+// that is called counts; if none is, it counts as a failure that does not lock. So does one whose source the
+// table forgot meanwhile, whatever is called. The zero Attempt does nothing.
 type Attempt struct { // in six words: seven are returned in registers beside an error
 	tracker         *Tracker
 	source          source
