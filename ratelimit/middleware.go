@@ -48,7 +48,7 @@ type MiddlewareConfig struct {
 
 // Middleware returns a handler that lets login attempts through to next while their
 // source may make them, and answers others as [Tracker.Deny] does. An attempt whose handler panics is a
-// failure.
+// failure. What a writer can do besides, next finds by http.ResponseController.
 func (t *Tracker) Middleware(next http.Handler, config MiddlewareConfig) http.Handler {
 	if config.Attempt == nil {
 		config.Attempt = func(r *http.Request) bool { return r.Method == http.MethodPost }

@@ -392,3 +392,16 @@ func TestStrikesAreCountedAsFarAsTheyMatter(t *testing.T) {
 		}
 	})
 }
+
+// Strikes of a source that the table forgot outlast its return, and Unlock as well.
+func TestUnlockForgetsNoForgottenStrike(t *testing.T) {
+	under(t, ratelimit.Config{MaxAddresses: 1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		require.NoError(t, tracker.LockNow(netip.MustParseAddr("203.0.113.9"), time.Minute))
+		time.Sleep(time.Hour + time.Second)
+		fail(t, tracker, alice, 1)
+		require.False(t, tracker.Unlock(alice))
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), 2*time.Hour)
+	})
+}

@@ -224,7 +224,7 @@ func (t *Tracker) Fail(addr netip.Addr) error {
 	return err
 }
 
-// Succeed forgets the failures of addr, but no lock-out and no open attempt. A login
+// Succeed forgets the failures of addr that are in the table, but no lock-out and no open attempt. A login
 // that succeeded is no reason to call it, as [Attempt.Succeed] gives back what it charged: whoever
 // has one account could guess at all others between two logins of his own.
 func (t *Tracker) Succeed(addr netip.Addr) {
@@ -236,8 +236,9 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 }
 
 // Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied
-// for that: for an administrator. What was counted against its networks stays. A source that had been forgotten may be
-// denied again if more others than fit are locked out meanwhile.
+// for that: for an administrator. What was counted against its networks stays, and so do strikes that it had
+// before the table forgot it. A source that had been forgotten may be denied again if more others than fit are
+// locked out meanwhile.
 func (t *Tracker) Unlock(addr netip.Addr) (wasDenied bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
