@@ -121,8 +121,8 @@ func (j *Journal) step() int64 {
 	return t.shared.clock.lead(t.now()) - j.ahead
 }
 
-// longStep is a step for which the file is saved before another record is written to it. The wall clock may go a
-// little faster than the time; by a second in half an hour, mostly less.
+// longStep is a step for which the file is saved before another record is written to it. Shorter ones, as of a
+// leap second, are not worth a file.
 const longStep = int64(time.Minute)
 
 // replace writes a new file for the old one, of which old are the records. j.mu must be held: so
@@ -170,7 +170,7 @@ func (j *Journal) rename(from string, size int64) error {
 	if err != nil {
 		size = j.size // of the old one
 	}
-	file, failed := os.OpenFile(j.name, os.O_WRONLY, 0)
+	file, failed := os.OpenFile(j.name, os.O_WRONLY, 0o600)
 	if failed == nil {
 		j.file, j.size = file, size
 	}

@@ -1,9 +1,11 @@
 package ratelimit
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -41,8 +43,9 @@ type MiddlewareConfig struct {
 	WrongPassword http.Handler
 
 	// Result tells how an attempt went from the status of its response. Nil
-	// means that 401 and 403 are failures, all others from 400 on are undecided, and the rest is success: as
-	// success forgives failures, a handler that refuses a form in another way must not look like it.
+	// means that 401 and 403 are failures, all others from 400 on are undecided, and the rest is success, but
+	// for 101, which is also that of a connection that was hijacked: as success forgives failures, a handler
+	// that refuses a form in another way, or asks for a password later, must not look like it.
 	Result func(status int) Result
 }
 
@@ -108,7 +111,7 @@ func resultOf(status int) Result {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Failure
-	case status >= http.StatusBadRequest:
+	case status < http.StatusOK || status >= http.StatusBadRequest:
 		return Undecided
 	}
 	return Success
@@ -203,6 +206,15 @@ func (w *statusRecorder) FlushError() error {
 		w.status = http.StatusOK
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack is for who asks for it by itself or by http.ResponseController.
+func (w *statusRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.status == 0 {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
 }
 
 // Unwrap lets http.ResponseController reach what the writer can do besides.

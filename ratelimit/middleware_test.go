@@ -217,23 +217,48 @@ func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
 	}{
 		"flush": {func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }, http.StatusOK},
 		"101":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSwitchingProtocols) }, http.StatusSwitchingProtocols},
-		"103":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, http.StatusUnauthorized},
+		"hijack": {func(w http.ResponseWriter) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+				conn.Close()
+			}
+		}, http.StatusSwitchingProtocols},
+		"103": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := 0
+			got := make(chan int, 1)
 			server := httptest.NewServer(newTracker(t, ratelimit.Config{}).Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				test.send(w)
 				w.WriteHeader(http.StatusUnauthorized)
-			}), ratelimit.MiddlewareConfig{Result: func(status int) ratelimit.Result { got = status; return ratelimit.Failure }}))
+			}), ratelimit.MiddlewareConfig{Result: func(status int) ratelimit.Result { got <- status; return ratelimit.Failure }}))
 			server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the second status
 			response, err := http.Post(server.URL, "", nil)
 			require.NoError(t, err)
 			response.Body.Close()
 			server.Close()
 			require.Equal(t, test.want, response.StatusCode)
-			require.Equal(t, test.want, got)
+			require.Equal(t, test.want, <-got)
 		})
 	}
+}
+
+// Who takes the connection over by the handler says with that nothing of a password.
+func TestMiddlewareTakesAnotherProtocolForUndecided(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	done := make(chan error, 1)
+	server := httptest.NewServer(tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+		done <- err
+	}), ratelimit.MiddlewareConfig{Account: func(*http.Request) string { return "alice" }}))
+	_, err := http.Post(server.URL, "", nil)
+	require.Error(t, err)
+	require.NoError(t, <-done)
+	server.Close()
+	require.Eventually(t, func() bool { return tracker.Stats().Cancelled == 1 }, 10*time.Second, time.Millisecond)
 }
 
 // A status that says nothing of the password is no success: it forgives no failure, and makes nobody known.
