@@ -50,33 +50,35 @@ type JournalConfig struct {
 // told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the clock
 // of a server can do worse.
 func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
-	data, err := os.ReadFile(name)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("ratelimit: cannot read the journal: %w", err)
-	}
-	records, err := parseJournal(data)
-	if err != nil && !config.Anew {
-		return nil, err
-	}
-	corrupt := err != nil
-	if corrupt {
-		if err := os.Rename(name, name+".corrupt"); err != nil {
-			return nil, fmt.Errorf("ratelimit: cannot put the corrupt journal aside: %w", err)
-		}
-	}
 	j := &Journal{tracker: t, name: name}
 	if !t.journal.CompareAndSwap(nil, j) {
 		return nil, errors.New("ratelimit: the tracker has a journal already, want one at the most")
 	}
-	t.restore(records, time.Now())
-	if corrupt {
-		t.shared.emit(Event{Kind: JournalCorrupt}, t.now())
-	}
-	if err := j.begin(records); err != nil {
+	if err := j.open(config); err != nil {
 		t.journal.Store(nil)
 		return nil, err
 	}
 	return j, nil
+}
+
+func (j *Journal) open(config JournalConfig) error {
+	data, err := os.ReadFile(j.name)
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("ratelimit: cannot read the journal: %w", err)
+	}
+	records, err := parseJournal(data)
+	if err != nil && !config.Anew {
+		return err
+	}
+	t := j.tracker
+	if err != nil {
+		if err := os.Rename(j.name, j.name+".corrupt"); err != nil {
+			return fmt.Errorf("ratelimit: cannot put the corrupt journal aside: %w", err)
+		}
+		t.shared.emit(Event{Kind: JournalCorrupt}, t.now())
+	}
+	t.restore(records, time.Now())
+	return j.begin(records)
 }
 
 // Save writes all that the table knows to a new file, and puts it in the place of the

@@ -373,3 +373,19 @@ func TestARemovedJournalIsWrittenAgain(t *testing.T) {
 	require.Error(t, restarted.Check(alice))
 	require.Error(t, restarted.Check(bob))
 }
+
+// A tracker that has a journal leaves the file of another as it is, corrupt or not.
+func TestASecondJournalIsNotPutAside(t *testing.T) {
+	dir := t.TempDir()
+	tracker := newTracker(t, ratelimit.Config{})
+	j := openJournal(t, tracker, filepath.Join(dir, "attempts"))
+	corrupt := filepath.Join(dir, "corrupt")
+	require.NoError(t, os.WriteFile(corrupt, []byte("what is this"), 0o600))
+	_, err := tracker.OpenJournal(corrupt, ratelimit.JournalConfig{Anew: true})
+	require.EqualError(t, err, "ratelimit: the tracker has a journal already, want one at the most")
+	require.FileExists(t, corrupt)
+	require.NoError(t, j.Close())
+	_, err = tracker.OpenJournal(corrupt, ratelimit.JournalConfig{})
+	require.ErrorIs(t, err, ratelimit.ErrCorrupt)
+	openJournal(t, tracker, filepath.Join(dir, "attempts"))
+}
