@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// ErrForwarding is wrapped by the errors of [ClientIP] that say that the headers of a
-// trusted proxy cannot be understood. The request should be refused: any address that
+// ErrForwarding is wrapped by the errors of [ClientIP], which say that the peer has no address, or that the
+// headers of a trusted proxy cannot be understood. The request should be refused: any address that
 // one might guess could be one that an attacker chose.
 var ErrForwarding = errors.New("ratelimit: the client's address cannot be told")
 

@@ -19,7 +19,7 @@ type clock struct {
 	*coarse.Clock
 	zero  int64        // the time zero, in nanoseconds after origin
 	asked atomic.Int64 // when past last read the precise clock
-	ahead atomic.Int64 // by how much the wall clock was ahead of the time, at the most: see wall
+	ahead atomic.Int64 // by how much the wall clock was ahead of the time, at the most: see lead
 	_     [32]byte     // a line of its own: all attempts read it, so nothing that is written often may be in it
 }
 
@@ -52,15 +52,18 @@ func (c *clock) told(at int64) int64 { return c.zero + at }
 // wall returns what a journal says instead of a time: that of the wall clock, in nanoseconds since 1970, except
 // that it never goes back. A wall clock that is set back would otherwise date a later lock-out before an
 // earlier one, and whoever reads both would think that the later had ended.
-func (c *clock) wall(at, now int64) int64 {
+func (c *clock) wall(at, now int64) int64 { return at + c.lead(now) }
+
+// lead returns by how much the wall clock is ahead of the time, or was at the most.
+func (c *clock) lead(now int64) int64 {
 	ahead := time.Now().UnixNano() - now
 	for {
 		was := c.ahead.Load()
 		if ahead <= was {
-			return at + was
+			return was
 		}
 		if c.ahead.CompareAndSwap(was, ahead) {
-			return at + ahead
+			return ahead
 		}
 	}
 }

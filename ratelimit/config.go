@@ -52,10 +52,12 @@ type Config struct {
 	// [Alarm]. Zero means MaxAddresses, and a negative number never. These windows follow each other, do not
 	// slide, and are a second long at least. The alarm may come late, by an eighth of the number and by no
 	// more: the tables tell it of several failures at a time, for else all attempts would wait for its word.
+	// It does not know of attempts whose source the table forgot before they ended.
 	AlarmFailures int
 
 	// Allow are addresses that are never charged and never denied, and Deny some that
-	// always are, exempt or not. IPv4 prefixes go for IPv4 inside IPv6 as well.
+	// always are, exempt or not. IPv4 prefixes go for IPv4 inside IPv6 as well, but those of Allow for mapped
+	// addresses only: into others anybody may write what he likes.
 	Allow, Deny []netip.Prefix
 
 	// Proxies are the proxies in front of the server that are trusted to name their
@@ -133,10 +135,10 @@ func (c Config) Validate() error {
 	case c.MaxAddresses < 0 || c.MaxAddresses > mostAddresses:
 		return fmt.Errorf("ratelimit: Config.MaxAddresses is %d, want 1 to %d, or 0 for the default", c.MaxAddresses, mostAddresses)
 	}
-	for name, list := range map[string][]netip.Prefix{"Allow": c.Allow, "Deny": c.Deny, "Proxies": c.Proxies} {
+	for n, list := range [...][]netip.Prefix{c.Allow, c.Deny, c.Proxies} {
 		for _, p := range list {
 			if !p.IsValid() {
-				return fmt.Errorf("ratelimit: Config.%s has %v, want valid prefixes", name, p)
+				return fmt.Errorf("ratelimit: Config.%s has %v, want valid prefixes", [...]string{"Allow", "Deny", "Proxies"}[n], p)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ type Event struct {
 	Time     time.Time
 	Source   netip.Prefix  // an address or a /64, or for PrefixFull the network; zero if there is none
 	Wait     time.Duration // how long the source is denied
-	Strikes  int           // LockedOut: lock-outs that are not forgiven, this one included
+	Strikes  int           // LockedOut: as in a [Record]
 	Accounts int           // LockedOut: how many accounts the failures were against, if accounts are known
 	Account  uint64        // AccountSlowed: a hash of the account, of this tracker only
 }
@@ -28,11 +28,11 @@ type EventKind uint8
 // The kinds of events.
 const (
 	LockedOut      EventKind = iota + 1 // a lock-out began
-	Unlocked                            // [Tracker.Unlock] ended one
+	Unlocked                            // [Tracker.Unlock] freed a source that was denied
 	PrefixFull                          // a network has as many charges as its [PrefixLimit]
 	AccountSlowed                       // an account has as many charges as Config.AccountFailures
 	Alarm                               // there were Config.AlarmFailures in a window, and less in the one before
-	ProxyFailing                        // one of Config.Proxies would have been locked out: it does not name its clients
+	ProxyFailing                        // one of Config.Proxies would have been locked out: it seems to name no clients
 	ProxyForgotten                      // a peer in a private network names a client, and is not one of Config.Proxies; sent once
 	JournalCorrupt                      // a [Journal] began anew
 	JournalFailed                       // a [Journal] could not be written

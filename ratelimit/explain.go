@@ -53,7 +53,15 @@ const (
 
 // String returns the kind as a word for a log.
 func (k ChargeKind) String() string {
-	return [...]string{Failed: "failed", Open: "open", Inherited: "inherited"}[k]
+	switch k {
+	case Failed:
+		return "failed"
+	case Open:
+		return "open"
+	case Inherited:
+		return "inherited"
+	}
+	return "unknown"
 }
 
 // kindOf returns the kind of charge j of entry i.

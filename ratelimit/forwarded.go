@@ -37,38 +37,52 @@ var (
 )
 
 // parseForwarded returns the address in the "for" of an element of Forwarded (RFC
-// 7239, section 4). A proxy that hides whom it serves leaves nobody to count, which is
-// an error.
+// 7239, section 4), in which pairs may be empty. A proxy that hides whom it serves leaves nobody to count,
+// which is an error.
 func parseForwarded(element string) (netip.Addr, error) {
-	node := ""
-	for rest, more := element, true; more; {
+	const between = "; \t"
+	node, told := "", false
+	for rest := strings.TrimLeft(element, between); rest != ""; rest = strings.TrimLeft(rest, between) {
 		name, value, after, ok := forwardedPair(rest)
 		if !ok {
 			return netip.Addr{}, errPair
 		}
 		if strings.EqualFold(name, "for") {
-			if node != "" {
+			if told {
 				return netip.Addr{}, errTwice
 			}
-			node = value
+			node, told = value, true
 		}
-		_, rest, more = strings.Cut(after, ";")
+		rest = after
 	}
-	if node == "" {
+	if !told {
 		return netip.Addr{}, errNoFor
 	}
-	return parseHop(node)
+	return parseHop(withoutHiddenPort(node))
+}
+
+// withoutHiddenPort returns a node without the port, if its proxy hides that (RFC 7239, section 6).
+func withoutHiddenPort(node string) string {
+	const letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-"
+	at := strings.LastIndex(node, ":_")
+	if at < 0 || at+len(":_") == len(node) || strings.Trim(node[at+1:], letters) != "" {
+		return node
+	}
+	if host := node[:at]; strings.HasSuffix(host, "]") || !strings.Contains(host, ":") {
+		return host
+	}
+	return node
 }
 
 // forwardedPair parses the pair that s begins with. What follows is empty or begins
 // with a semicolon.
 func forwardedPair(s string) (name, value, after string, ok bool) {
-	name, s, ok = strings.Cut(strings.TrimLeft(s, " \t"), "=")
+	name, s, ok = strings.Cut(s, "=")
 	if !ok || !isToken(name) {
 		return "", "", "", false
 	}
 	if strings.HasPrefix(s, `"`) {
-		value, s, ok = unquote(s)
+		value, s, ok = unquote(s) // may be empty, as the host of a request that names none
 	} else {
 		end := strings.IndexAny(s, "; \t\"")
 		if end < 0 {
@@ -76,9 +90,10 @@ func forwardedPair(s string) (name, value, after string, ok bool) {
 		}
 		// Brackets and colons should be quoted; many proxies do not.
 		value, s = s[:end], s[end:]
+		ok = value != ""
 	}
 	s = strings.TrimLeft(s, " \t")
-	return name, value, s, ok && value != "" && (s == "" || s[0] == ';')
+	return name, value, s, ok && (s == "" || s[0] == ';')
 }
 
 // unquote parses the quoted-string (RFC 9110, section 5.6.4) that s begins with.

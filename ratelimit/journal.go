@@ -27,6 +27,8 @@ type Journal struct {
 	// who holds no lock; the lock of a table may be taken by who holds it.
 	mu       sync.Mutex
 	file     *os.File // nil: closed
+	size     int64    // of the file, without what is left of a record that could not be written to its end
+	ahead    int64    // the wall clock's lead when the file was saved: see clock.lead
 	appended int
 	buffer   [transitionSize]byte
 }
@@ -43,41 +45,45 @@ type JournalConfig struct {
 // tracker, and writes to it from then on. A tracker has one journal at the most, and a file one tracker.
 //
 // A last record that was not written to its end is left out. The time since it was written is told by the wall
-// clock; one that was set back makes no lock-out shorter. One that was set forward while no process ran cannot
-// be told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the
-// clock of a server can do worse.
+// clock; one that was set back makes no lock-out shorter, nor does one that was set forward, once the process
+// that ran then has locked somebody out or called Save. One that was set forward while no process ran cannot be
+// told from time that has passed, and ends the lock-outs that would be over by then: whoever can set the clock
+// of a server can do worse.
 func (t *Tracker) OpenJournal(name string, config JournalConfig) (*Journal, error) {
-	data, err := os.ReadFile(name)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("ratelimit: cannot read the journal: %w", err)
-	}
-	records, err := parseJournal(data)
-	if err != nil && !config.Anew {
-		return nil, err
-	}
-	corrupt := err != nil
-	if corrupt {
-		if err := os.Rename(name, name+".corrupt"); err != nil {
-			return nil, fmt.Errorf("ratelimit: cannot put the corrupt journal aside: %w", err)
-		}
-	}
 	j := &Journal{tracker: t, name: name}
 	if !t.journal.CompareAndSwap(nil, j) {
 		return nil, errors.New("ratelimit: the tracker has a journal already, want one at the most")
 	}
-	t.restore(records, time.Now())
-	if corrupt {
-		t.shared.emit(Event{Kind: JournalCorrupt}, t.now())
-	}
-	if err := j.begin(records); err != nil {
+	if err := j.open(config); err != nil {
 		t.journal.Store(nil)
 		return nil, err
 	}
 	return j, nil
 }
 
+func (j *Journal) open(config JournalConfig) error {
+	data, err := os.ReadFile(j.name)
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("ratelimit: cannot read the journal: %w", err)
+	}
+	records, err := parseJournal(data)
+	if err != nil && !config.Anew {
+		return err
+	}
+	t := j.tracker
+	if err != nil {
+		if err := os.Rename(j.name, j.name+".corrupt"); err != nil {
+			return fmt.Errorf("ratelimit: cannot put the corrupt journal aside: %w", err)
+		}
+		t.shared.emit(Event{Kind: JournalCorrupt}, t.now())
+	}
+	t.restore(records, time.Now())
+	return j.begin(records)
+}
+
 // Save writes all that the table knows to a new file, and puts it in the place of the
-// old one. To lose less when the process is killed, call it now and then.
+// old one, or of one that somebody removed. To lose less when the process is killed, call it now and then. Of a
+// journal that is closed it returns an error that wraps [os.ErrClosed].
 func (j *Journal) Save() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -92,46 +98,89 @@ func (j *Journal) begin(old []transition) error {
 
 // save is Save for who holds j.mu.
 func (j *Journal) save() error {
+	if j.file == nil {
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", os.ErrClosed)
+	}
 	data, err := os.ReadFile(j.name)
-	if err != nil {
+	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("ratelimit: cannot read the journal: %w", err)
 	}
 	old, err := parseJournal(data)
 	if err != nil {
 		return err
 	}
+	step := j.step()
+	for i := range old {
+		old[i].setBack(-step)
+	}
 	return j.replace(old)
 }
+
+// step returns by how much the wall clock was set forward since the file was saved, by which all that is in it
+// is dated too early.
+func (j *Journal) step() int64 {
+	t := j.tracker
+	return t.shared.clock.lead(t.now()) - j.ahead
+}
+
+// longStep is a step for which the file is saved before another record is written to it. Shorter ones, as of a
+// leap second, are not worth a file.
+const longStep = int64(time.Minute)
 
 // replace writes a new file for the old one, of which old are the records. j.mu must be held: so
 // what happens from here on is appended to the new file.
 func (j *Journal) replace(old []transition) (err error) {
+	j.appended = 0 // if this fails, it is tried again after as many
+	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
+	if err != nil {
+		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
+	}
+	ahead := j.ahead + j.step()
 	records := j.tracker.snapshot(old)
 	b := []byte(journalMagic)
 	for i := range records {
 		b = records[i].append(b)
 	}
-	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
-	if err != nil {
-		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
-	}
 	_, err = file.Write(b)
 	if err == nil {
 		err = file.Sync()
 	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
 	if err == nil {
-		err = os.Rename(file.Name(), j.name)
+		err = j.rename(file.Name(), int64(len(b)))
 	}
 	if err != nil {
-		file.Close()
 		os.Remove(file.Name())
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
-	if j.file != nil {
-		j.file.Close()
-	}
-	j.file, j.appended = file, 0
+	j.ahead = ahead
 	return nil
+}
+
+// rename puts a file of a size in the place of the old one, and opens it. Both are closed meanwhile, for Windows
+// renames no file that is open, and replaces none.
+func (j *Journal) rename(from string, size int64) error {
+	if j.file != nil {
+		j.file.Close() // and stays so if it cannot be opened again: then each write fails, and is reported
+	}
+	err := os.Rename(from, j.name)
+	if err != nil && j.file == nil {
+		return err
+	}
+	if err != nil {
+		size = j.size // of the old one
+	}
+	file, failed := os.OpenFile(j.name, os.O_WRONLY, 0o600)
+	if failed == nil {
+		j.file, j.size = file, size
+	}
+	if dir, err := os.Open(filepath.Dir(j.name)); err == nil {
+		dir.Sync() // the name is in it; not all systems can be asked for that
+		dir.Close()
+	}
+	return cmp.Or(err, failed)
 }
 
 // Close saves the journal and detaches it from the tracker. A second call does nothing.
@@ -146,7 +195,7 @@ func (j *Journal) Close() error {
 		err = closed
 	}
 	j.file = nil
-	j.tracker.journal.Store(nil)
+	j.tracker.journal.CompareAndSwap(j, nil)
 	return err
 }
 
@@ -158,11 +207,15 @@ func (j *Journal) write(r transition) {
 	if j.file == nil {
 		return
 	}
-	_, err := j.file.Write(r.append(j.buffer[:0]))
-	j.appended++
 	t := j.tracker
-	if err == nil && j.appended > 4*t.shared.rule.addresses+1000 {
+	var err error
+	if j.appended++; j.appended > 4*t.shared.rule.addresses+1000 || j.step() > longStep {
 		err = j.save()
+	}
+	if _, failed := j.file.WriteAt(r.append(j.buffer[:0]), j.size); failed == nil {
+		j.size += transitionSize
+	} else {
+		err = failed
 	}
 	if err != nil {
 		t.journalErrors.Add(1)

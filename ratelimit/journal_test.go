@@ -285,3 +285,107 @@ func FuzzJournal(f *testing.F) {
 		tracker.Sweep()
 	})
 }
+
+// Unlocking forgets strikes and failures for good, not only until the process is killed, and is no news when
+// the journal is read.
+func TestJournalForgetsWhoWasUnlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "attempts")
+		tracker := newTracker(t, ratelimit.Config{})
+		j := openJournal(t, tracker, name)
+		bob, carol := addr4(7), addr4(8)
+		fail(t, tracker, alice, 5)
+		time.Sleep(time.Hour)
+		fail(t, tracker, bob, 4)
+		fail(t, tracker, carol, 5)
+		require.NoError(t, j.Save())
+		require.False(t, tracker.Unlock(alice), "she has a strike")
+		require.False(t, tracker.Unlock(bob), "he has four failures")
+		require.True(t, tracker.Unlock(carol))
+
+		tracker = newTracker(t, ratelimit.Config{}) // the other was killed
+		openJournal(t, tracker, name)
+		require.Empty(t, tracker.Events())
+		require.Zero(t, tracker.Len())
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), time.Hour)
+		fail(t, tracker, bob, 4)
+		require.NoError(t, tracker.Check(bob))
+	})
+}
+
+// A journal that is opened while attempts are made ends no lock-out, and forgives no strike.
+func TestAJournalShortensNoLockout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "attempts")
+		bob, config := addr4(7), ratelimit.Config{Lockout: time.Minute}
+		tracker := newTracker(t, config)
+		j := openJournal(t, tracker, name)
+		fail(t, tracker, bob, 5)
+		time.Sleep(30 * time.Second)
+		fail(t, tracker, alice, 5)
+		require.NoError(t, j.Close())
+
+		time.Sleep(30 * time.Second)
+		tracker = newTracker(t, config)
+		require.NoError(t, tracker.LockNow(alice, time.Hour))
+		require.NoError(t, tracker.LockNow(bob, time.Hour))
+		openJournal(t, tracker, name)
+		for _, addr := range []netip.Addr{alice, bob} {
+			requireLocked(t, tracker.Check(addr), time.Hour)
+			r, _ := tracker.Lookup(addr)
+			require.Equal(t, 1, r.Strikes)
+		}
+	})
+}
+
+// Who saves a journal that is closed is told so, and changes nothing: the file may be another tracker's by then.
+func TestAClosedJournalIsNotSaved(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "attempts")
+	first := newTracker(t, ratelimit.Config{})
+	closed := openJournal(t, first, name)
+	require.NoError(t, closed.Close())
+	openJournal(t, first, filepath.Join(t.TempDir(), "another"))
+	second := newTracker(t, ratelimit.Config{})
+	openJournal(t, second, name)
+	require.ErrorIs(t, closed.Save(), os.ErrClosed)
+	require.NoError(t, closed.Close())
+	require.NoError(t, second.LockNow(alice, time.Hour))
+	third := newTracker(t, ratelimit.Config{})
+	openJournal(t, third, name)
+	require.Error(t, third.Check(alice))
+	_, err := first.OpenJournal(name, ratelimit.JournalConfig{})
+	require.EqualError(t, err, "ratelimit: the tracker has a journal already, want one at the most")
+}
+
+// A file that somebody removed is written again.
+func TestARemovedJournalIsWrittenAgain(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "attempts")
+	tracker := newTracker(t, ratelimit.Config{})
+	j := openJournal(t, tracker, name)
+	fail(t, tracker, alice, 5)
+	require.NoError(t, os.Remove(name))
+	require.NoError(t, j.Save())
+	bob := addr4(7)
+	fail(t, tracker, bob, 5)
+	restarted := newTracker(t, ratelimit.Config{})
+	openJournal(t, restarted, name)
+	require.Error(t, restarted.Check(alice))
+	require.Error(t, restarted.Check(bob))
+}
+
+// A tracker that has a journal leaves the file of another as it is, corrupt or not.
+func TestASecondJournalIsNotPutAside(t *testing.T) {
+	dir := t.TempDir()
+	tracker := newTracker(t, ratelimit.Config{})
+	j := openJournal(t, tracker, filepath.Join(dir, "attempts"))
+	corrupt := filepath.Join(dir, "corrupt")
+	require.NoError(t, os.WriteFile(corrupt, []byte("what is this"), 0o600))
+	_, err := tracker.OpenJournal(corrupt, ratelimit.JournalConfig{Anew: true})
+	require.EqualError(t, err, "ratelimit: the tracker has a journal already, want one at the most")
+	require.FileExists(t, corrupt)
+	require.NoError(t, j.Close())
+	_, err = tracker.OpenJournal(corrupt, ratelimit.JournalConfig{})
+	require.ErrorIs(t, err, ratelimit.ErrCorrupt)
+	openJournal(t, tracker, filepath.Join(dir, "attempts"))
+}

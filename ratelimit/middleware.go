@@ -1,9 +1,11 @@
 package ratelimit
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -41,13 +43,15 @@ type MiddlewareConfig struct {
 	WrongPassword http.Handler
 
 	// Result tells how an attempt went from the status of its response. Nil
-	// means that 401 and 403 are failures, 400 and all from 500 on are undecided, and the rest is success.
+	// means that 401 and 403 are failures, all others from 400 on are undecided, and the rest is success, but
+	// for 101, which is also that of a connection that was hijacked: as success forgives failures, a handler
+	// that refuses a form in another way, or asks for a password later, must not look like it.
 	Result func(status int) Result
 }
 
 // Middleware returns a handler that lets login attempts through to next while their
 // source may make them, and answers others as [Tracker.Deny] does. An attempt whose handler panics is a
-// failure.
+// failure. What a writer can do besides, next finds by http.ResponseController.
 func (t *Tracker) Middleware(next http.Handler, config MiddlewareConfig) http.Handler {
 	if config.Attempt == nil {
 		config.Attempt = func(r *http.Request) bool { return r.Method == http.MethodPost }
@@ -107,7 +111,7 @@ func resultOf(status int) Result {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Failure
-	case status == http.StatusBadRequest || status >= 500:
+	case status < http.StatusOK || status >= http.StatusBadRequest:
 		return Undecided
 	}
 	return Success
@@ -166,7 +170,7 @@ func (t *Tracker) SetHeaders(h http.Header, wait time.Duration) {
 	h.Set("RateLimit", `"login";r=0;t=`+seconds)
 }
 
-func ceilSeconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
+func ceilSeconds(d time.Duration) int64 { return 1 + int64((max(1, d)-1)/time.Second) }
 
 // humanWait returns a wait as people say it.
 func humanWait(d time.Duration) string {
@@ -183,7 +187,7 @@ type statusRecorder struct {
 }
 
 func (w *statusRecorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -194,6 +198,23 @@ func (w *statusRecorder) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is for http.ResponseController: what is flushed without a status is sent with 200.
+func (w *statusRecorder) FlushError() error {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack is for who asks for it by itself or by http.ResponseController.
+func (w *statusRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil && w.status == 0 {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
 }
 
 // Unwrap lets http.ResponseController reach what the writer can do besides.

@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"bufio"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -206,4 +207,76 @@ func TestMiddlewareKeepsTheWritersAbilities(t *testing.T) {
 	io.Copy(io.Discard, conn)
 	server.Close() // waits for the handler, but not for a hijacked connection's
 	require.Eventually(t, func() bool { return tracker.Stats().Failed == 1 }, 10*time.Second, time.Millisecond)
+}
+
+// What counts is the status that the client got: that of a flush, or of another protocol, is the last.
+func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
+	for name, test := range map[string]struct {
+		send func(http.ResponseWriter)
+		want int
+	}{
+		"flush": {func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }, http.StatusOK},
+		"101":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusSwitchingProtocols) }, http.StatusSwitchingProtocols},
+		"hijack": {func(w http.ResponseWriter) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+				conn.Close()
+			}
+		}, http.StatusSwitchingProtocols},
+		"103": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan int, 1)
+			server := httptest.NewServer(newTracker(t, ratelimit.Config{}).Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				test.send(w)
+				w.WriteHeader(http.StatusUnauthorized)
+			}), ratelimit.MiddlewareConfig{Result: func(status int) ratelimit.Result { got <- status; return ratelimit.Failure }}))
+			server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the second status
+			response, err := http.Post(server.URL, "", nil)
+			require.NoError(t, err)
+			response.Body.Close()
+			server.Close()
+			require.Equal(t, test.want, response.StatusCode)
+			require.Equal(t, test.want, <-got)
+		})
+	}
+}
+
+// Who takes the connection over by the handler says with that nothing of a password.
+func TestMiddlewareTakesAnotherProtocolForUndecided(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	done := make(chan error, 1)
+	server := httptest.NewServer(tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+		done <- err
+	}), ratelimit.MiddlewareConfig{Account: func(*http.Request) string { return "alice" }}))
+	_, err := http.Post(server.URL, "", nil)
+	require.Error(t, err)
+	require.NoError(t, <-done)
+	server.Close()
+	require.Eventually(t, func() bool { return tracker.Stats().Cancelled == 1 }, 10*time.Second, time.Millisecond)
+}
+
+// A status that says nothing of the password is no success: it forgives no failure, and makes nobody known.
+func TestMiddlewareTakesNoOtherErrorForSuccess(t *testing.T) {
+	for status := 400; status < 600; status++ {
+		if status == http.StatusUnauthorized || status == http.StatusForbidden {
+			continue
+		}
+		tracker := newTracker(t, ratelimit.Config{Failures: 2, MaxAddresses: 1, LongFailures: -1, Prefixes: []ratelimit.PrefixLimit{}})
+		says := http.StatusUnauthorized
+		h := tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(says) }),
+			ratelimit.MiddlewareConfig{Account: func(*http.Request) string { return "alice" }})
+		post(h, "192.0.2.1:1", "/")
+		says = status
+		post(h, "192.0.2.1:1", "/")
+		r, _ := tracker.Lookup(alice)
+		require.Equal(t, 1, r.Failures, "%d", status)
+		require.Zero(t, r.Open, "%d", status)
+		require.Zero(t, tracker.Stats().Succeeded, "%d", status)
+	}
 }

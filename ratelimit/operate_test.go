@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,4 +274,134 @@ func TestDenyWritesAProblem(t *testing.T) {
 			require.Equal(t, []any{"login"}, problem["violated-policies"])
 		}
 	}
+}
+
+// Check counts nobody who is on a list, for nobody has made an attempt.
+func TestCheckLeavesNoTraceOfListedAddresses(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{
+		Deny: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+	})
+	require.ErrorAs(t, tracker.Check(netip.MustParseAddr("10.1.2.3")), new(*ratelimit.DeniedError))
+	require.NoError(t, tracker.Check(alice))
+	st := tracker.Stats()
+	require.Zero(t, st.DeniedList)
+	require.Zero(t, st.Exempt)
+	require.Zero(t, st.Denied())
+}
+
+// Unlock says whether somebody was denied, for whatever reason of his own.
+func TestUnlockSaysWhetherSomebodyWasDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := newTracker(t, ratelimit.Config{LongFailures: 7, MaxLockout: time.Hour})
+		fail(t, tracker, alice, 4)
+		require.False(t, tracker.Unlock(alice), "she may make an attempt")
+		for range 5 {
+			_, err := tracker.Begin(alice)
+			require.NoError(t, err)
+		}
+		requireBusy(t, tracker.Check(alice), false)
+		require.True(t, tracker.Unlock(alice))
+		require.NoError(t, tracker.Check(alice))
+		for range 7 {
+			fail(t, tracker, alice, 1)
+			time.Sleep(10 * time.Minute)
+		}
+		var busy *ratelimit.BusyError
+		require.ErrorAs(t, tracker.Check(alice), &busy)
+		require.Equal(t, ratelimit.TooManyLong, busy.Reason())
+		require.True(t, tracker.Unlock(alice))
+		require.NoError(t, tracker.Check(alice))
+		require.Equal(t, ratelimit.Unlocked, event(t, tracker).Kind)
+		require.Equal(t, ratelimit.Unlocked, event(t, tracker).Kind)
+		require.Empty(t, tracker.Events())
+	})
+}
+
+// A proxy is locked out by nobody, an administrator and a journal of a time when it was none included, and
+// however its address is written.
+func TestNobodyLocksAProxyOut(t *testing.T) {
+	for _, proxy := range []string{"10.0.0.1", "2001:db8::5", "64:ff9b::192.0.2.1", "2002:c000:201::1", "::ffff:192.0.2.1"} {
+		t.Run(proxy, func(t *testing.T) {
+			addr := netip.MustParseAddr(proxy)
+			name := filepath.Join(t.TempDir(), "attempts")
+			forgotten := newTracker(t, ratelimit.Config{})
+			j := openJournal(t, forgotten, name)
+			fail(t, forgotten, addr, 5)
+			require.NoError(t, j.Close())
+
+			tracker := newTracker(t, ratelimit.Config{Proxies: []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}, Window: time.Nanosecond})
+			openJournal(t, tracker, name)
+			require.NoError(t, tracker.Check(addr))
+			require.NoError(t, tracker.LockNow(addr, time.Hour))
+			require.NoError(t, tracker.Check(addr))
+			require.Zero(t, tracker.Stats().Lockouts)
+			require.EqualValues(t, 1, tracker.Stats().ProxyFailures)
+			require.Equal(t, ratelimit.ProxyFailing, event(t, tracker).Kind)
+		})
+	}
+	tracker := newTracker(t, ratelimit.Config{Proxies: []netip.Prefix{netip.MustParsePrefix("64:ff9b::192.0.2.1/128")}})
+	fail(t, tracker, alice, 5)
+	require.Zero(t, tracker.Stats().Lockouts, "who is the proxy")
+}
+
+// A wait of whatever length is rounded up to seconds.
+func TestSetHeadersRoundsUp(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	for wait, want := range map[time.Duration]string{
+		-time.Hour: "1", 0: "1", 1: "1", time.Second: "1", time.Second + 1: "2", math.MaxInt64: "9223372037",
+	} {
+		h := http.Header{}
+		tracker.SetHeaders(h, wait)
+		require.Equal(t, want, h.Get("Retry-After"), "%v", wait)
+	}
+}
+
+// Names of what the package does not have say so.
+func TestUnknownKindsHaveNames(t *testing.T) {
+	require.Equal(t, "unknown", ratelimit.EventKind(0).String())
+	require.Equal(t, "unknown", ratelimit.ChargeKind(0).String())
+	require.Equal(t, "unknown", ratelimit.ChargeKind(9).String())
+	require.Equal(t, "inherited", ratelimit.Inherited.String())
+}
+
+// An attempt of a source that the table forgot meanwhile stays charged, and is none of those that ended.
+func TestAnAttemptThatTheTableForgot(t *testing.T) {
+	for _, end := range []func(ratelimit.Attempt){ratelimit.Attempt.Succeed, ratelimit.Attempt.Fail, ratelimit.Attempt.Cancel} {
+		tracker := newTracker(t, ratelimit.Config{Failures: 1, MaxAddresses: 1, AlarmFailures: 1})
+		a, err := tracker.Begin(alice)
+		require.NoError(t, err)
+		require.NoError(t, tracker.LockNow(netip.MustParseAddr("203.0.113.9"), time.Hour))
+		require.Equal(t, ratelimit.LockedOut, event(t, tracker).Kind)
+		end(a)
+		requireBusy(t, tracker.Check(alice), true)
+		st := tracker.Stats()
+		require.Equal(t, []uint64{1, 0, 0, 0}, []uint64{st.Begun, st.Succeeded, st.Failed, st.Cancelled})
+		require.Empty(t, tracker.Events(), "no alarm")
+	}
+}
+
+// An event tells the strikes that are known then: those of which each makes the next lock-out longer.
+func TestStrikesAreCountedAsFarAsTheyMatter(t *testing.T) {
+	under(t, ratelimit.Config{MaxLockout: 4 * time.Hour}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		for _, want := range []int{1, 2, 2, 2} { // for one hour, two, four and four
+			fail(t, tracker, alice, 5)
+			r, _ := tracker.Lookup(alice)
+			require.Equal(t, want, r.Strikes)
+			require.Equal(t, want, event(t, tracker).Strikes)
+			time.Sleep(time.Until(r.LockedUntil))
+		}
+	})
+}
+
+// Strikes of a source that the table forgot outlast its return, and Unlock as well.
+func TestUnlockForgetsNoForgottenStrike(t *testing.T) {
+	under(t, ratelimit.Config{MaxAddresses: 1}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		fail(t, tracker, alice, 5)
+		require.NoError(t, tracker.LockNow(netip.MustParseAddr("203.0.113.9"), time.Minute))
+		time.Sleep(time.Hour + time.Second)
+		fail(t, tracker, alice, 1)
+		require.False(t, tracker.Unlock(alice))
+		fail(t, tracker, alice, 5)
+		requireLocked(t, tracker.Check(alice), 2*time.Hour)
+	})
 }

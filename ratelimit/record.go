@@ -141,11 +141,11 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 		return ok
 	}
 	at := fromWall(r.at)
-	if r.kind == lockout && r.more <= clock || r.kind == charge && !t.inWindow(at, now) {
+	if r.kind == lockout && (r.more <= clock || t.rule.isProxy(r.source)) || r.kind == charge && !t.inWindow(at, now) {
 		return true
 	}
-	i, ok := t.find(t.hash(r.source), r.source)
-	if !ok {
+	i, found := t.find(t.hash(r.source), r.source)
+	if !found {
 		if i, ok = t.enter(t.hash(r.source), r.source, now); !ok {
 			return false
 		}
@@ -153,14 +153,17 @@ func (t *table) restore(r *transition, now, clock int64) (ok bool) {
 	switch r.kind {
 	case lockout:
 		// No file can lock for longer than LockNow, or give more strikes than count.
-		e := &t.pool.entries[i]
+		e, forgiven := &t.pool.entries[i], fromWall(r.more)
+		if found && !e.pardoned {
+			at, forgiven = max(at, e.lockedUntil), max(forgiven, t.forgivenAt(e))
+		}
 		e.struck, e.pardoned = true, false
 		if at <= now {
-			t.setStrikes(e, fromWall(r.more), now)
+			t.setStrikes(e, forgiven, now)
 			break
 		}
 		e.lockedUntil = min(at, now+int64(longest))
-		strikes := (fromWall(r.more) - e.lockedUntil + t.rule.maxLockout - 1) / t.rule.maxLockout
+		strikes := (forgiven - e.lockedUntil + t.rule.maxLockout - 1) / t.rule.maxLockout
 		e.strikes = uint8(max(0, min(strikes, t.rule.mostStrikes())))
 	case charge:
 		at = t.roundUp(min(at, now))

@@ -14,7 +14,7 @@ type Stats struct {
 	Bytes        int64 // as Bytes
 
 	// Attempts that were charged, and how they went. Those of which nobody has said how they
-	// went are in none of the last three.
+	// went, or too late (see [Attempt]), are in none of the last three.
 	Begun, Succeeded, Failed, Cancelled uint64
 
 	Lockouts uint64 // lock-outs that began

@@ -11,9 +11,7 @@ func (t *table) lock(i uint32, now int64) {
 	if e.locked(now) {
 		return
 	}
-	if t.rule.isProxy(e.source) {
-		t.counts.proxyFailures++
-		t.emit(Event{Kind: ProxyFailing, Source: e.source.prefix()}, now)
+	if t.spares(e.source, now) {
 		return
 	}
 	strikes := t.strikes(e, now)
@@ -24,7 +22,7 @@ func (t *table) lock(i uint32, now int64) {
 	t.lockUntil(e, now+span, strikes+1)
 	t.counts.lockouts++
 	t.change(lockout, e.source, e)
-	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: strikes + 1, Accounts: t.spread(i)}, now)
+	t.emit(Event{Kind: LockedOut, Source: e.source.prefix(), Wait: time.Duration(span), Strikes: int(e.strikes), Accounts: t.spread(i)}, now)
 }
 
 // lockUntil locks a source that then has so many strikes.
@@ -68,10 +66,20 @@ func (t *table) enter(hash uint64, s source, now int64) (i uint32, ok bool) {
 // locked reports whether an entry is locked out.
 func (e *entry) locked(now int64) bool { return e.lockedUntil > now && !e.pardoned }
 
-// isProxy reports whether a source is a proxy that must not be locked.
+// spares reports whether a source is a proxy that must not be locked, and tells of it.
+func (t *table) spares(s source, now int64) bool {
+	if !t.rule.isProxy(s) {
+		return false
+	}
+	t.counts.proxyFailures++
+	t.emit(Event{Kind: ProxyFailing, Source: s.prefix()}, now)
+	return true
+}
+
+// isProxy reports whether a source is a proxy: one of IPv4 also if its address is inside one of IPv6.
 func (r *rule) isProxy(s source) bool {
 	for _, p := range r.proxies {
-		if p.Overlaps(s.prefix()) {
+		if inside, _ := sourceOf(p.Addr()); s == inside || p.Overlaps(s.prefix()) {
 			return true
 		}
 	}
@@ -128,17 +136,18 @@ func (t *table) pardon(s source, now int64) {
 	t.place(i, now)
 }
 
-// unlock forgets a source and reports whether it was locked, for all that is known; ok is whether there was room.
+// unlock forgets a source and reports whether it was denied, for all that is known; ok is whether there was room.
 // Where the sketch would deny it, an entry that is empty stays in the table for as long.
-func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
+func (t *table) unlock(s source, now int64) (wasDenied, ok bool) {
 	hash := t.hash(s)
 	i, found := t.find(hash, s)
-	pardoned := found && t.pool.entries[i].pardoned
-	wasLocked = found && t.pool.entries[i].locked(now)
 	v := t.judgeStranger(hash, s, now)
+	wasDenied = v.kind != allowed
+	if found {
+		wasDenied = t.judge(i, now).kind != allowed
+	}
 	switch {
 	case v.kind != allowed:
-		wasLocked = wasLocked || !pardoned
 		if !found {
 			if i, ok = t.insert(hash, s, now); !ok {
 				return false, false
@@ -151,12 +160,11 @@ func (t *table) unlock(s source, now int64) (wasLocked, ok bool) {
 	case found:
 		t.remove(i)
 		t.pool.put(i)
+	default:
+		return false, true
 	}
-	if wasLocked {
-		t.change(unlocked, s, &entry{})
-		t.emit(Event{Kind: Unlocked, Source: s.prefix()}, now)
-	}
-	return wasLocked, true
+	t.change(unlocked, s, &entry{})
+	return wasDenied, true
 }
 
 // reset makes entry i know nothing of its source.
@@ -171,6 +179,9 @@ func (t *table) reset(i uint32) {
 // lockNow locks a source for a span, without a strike, and never for less than it is. It reports whether there
 // was room.
 func (t *table) lockNow(s source, span, now int64) (ok bool) {
+	if t.spares(s, now) {
+		return true
+	}
 	hash := t.hash(s)
 	i, ok := t.find(hash, s)
 	if !ok {

@@ -182,9 +182,14 @@ func (t *Tracker) charge(sh *shard, l *login) (id int64, at uint32, err error) {
 // Check returns the error that Begin would return for addr, or nil. It charges
 // nothing and leaves no trace.
 func (t *Tracker) Check(addr netip.Addr) error {
-	s, counts, err := t.admit(addr)
-	if !counts {
-		return err
+	s, ok := sourceOf(addr)
+	if !ok {
+		return ErrAddress
+	}
+	if denied, exempt := t.listed(addr, s); denied != nil {
+		return denied
+	} else if exempt {
+		return nil
 	}
 	var l login
 	t.shared.name(&l, s)
@@ -219,7 +224,7 @@ func (t *Tracker) Fail(addr netip.Addr) error {
 	return err
 }
 
-// Succeed forgets the failures of addr, but no lock-out and no open attempt. A login
+// Succeed forgets the failures of addr that are in the table, but no lock-out and no open attempt. A login
 // that succeeded is no reason to call it, as [Attempt.Succeed] gives back what it charged: whoever
 // has one account could guess at all others between two logins of his own.
 func (t *Tracker) Succeed(addr netip.Addr) {
@@ -230,10 +235,11 @@ func (t *Tracker) Succeed(addr netip.Addr) {
 	}
 }
 
-// Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied:
-// for an administrator. What was counted against its networks stays. A source that had been forgotten may be
-// denied again if more others than fit are locked out meanwhile.
-func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
+// Unlock forgets what is known of the source of addr, its lock-out included, and reports whether it was denied
+// for that: for an administrator. What was counted against its networks stays, and so do strikes that it had
+// before the table forgot it. A source that had been forgotten may be denied again if more others than fit are
+// locked out meanwhile.
+func (t *Tracker) Unlock(addr netip.Addr) (wasDenied bool) {
 	s, ok := sourceOf(addr)
 	if !ok {
 		return false
@@ -241,14 +247,18 @@ func (t *Tracker) Unlock(addr netip.Addr) (wasLocked bool) {
 	_, sh := t.lock(s)
 	defer t.unlockAndWrite(sh)
 	t.inRoom(sh, s, func() (ok bool) {
-		wasLocked, ok = sh.unlock(s, t.now())
+		wasDenied, ok = sh.unlock(s, t.now())
 		return ok
 	})
-	return wasLocked
+	if wasDenied {
+		t.shared.emit(Event{Kind: Unlocked, Source: s.prefix()}, t.now())
+	}
+	return wasDenied
 }
 
 // LockNow locks the source of addr out for a time, or for longer if it is already: for an
-// administrator. A span of zero or less means Config.Lockout. It is no strike. The only error is [ErrAddress].
+// administrator. A span of zero or less means Config.Lockout. It is no strike. One of Config.Proxies is not
+// locked out: that is counted, as if it had failed. The only error is [ErrAddress].
 func (t *Tracker) LockNow(addr netip.Addr, span time.Duration) error {
 	s, ok := sourceOf(addr)
 	if !ok {
@@ -278,7 +288,7 @@ type Record struct {
 	Failures    int       // in the window
 	Open        int       // attempts in the window that nobody has said the end of
 	Inherited   int       // charges in the window that may be those of another source
-	Strikes     int       // lock-outs that are not forgiven, the present one included
+	Strikes     int       // lock-outs that are not forgiven, the present one included, as far as each makes the next longer
 	LockedUntil time.Time // zero: not locked
 	Last        time.Time // the last charge
 }
@@ -326,7 +336,8 @@ func (t *Tracker) Sweep() (removed int) {
 }
 
 // An Attempt is one that Begin has charged. Of Succeed, Fail and Cancel the first
-// that is called counts; if none is, it counts as a failure that does not lock. The zero Attempt does nothing.
+// that is called counts; if none is, it counts as a failure that does not lock. So does one whose source the
+// table forgot meanwhile, whatever is called. The zero Attempt does nothing.
 type Attempt struct { // in six words: seven are returned in registers beside an error
 	tracker         *Tracker
 	source          source

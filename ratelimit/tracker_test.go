@@ -462,6 +462,9 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{IPv4: true, Bits: 32}}}, "ratelimit: Config.Prefixes has Bits of 32, want 1 to 31"},
 		{ratelimit.Config{Prefixes: []ratelimit.PrefixLimit{{Bits: 56, Failures: 256}}}, "ratelimit: Config.Prefixes has Failures of 256, want 0 to 255"},
 		{ratelimit.Config{MaxAddresses: -5}, "ratelimit: Config.MaxAddresses is -5, want 1 to 1000000, or 0 for the default"},
+		{ratelimit.Config{Allow: make([]netip.Prefix, 1), Deny: make([]netip.Prefix, 1), Proxies: make([]netip.Prefix, 1)}, "ratelimit: Config.Allow has invalid Prefix, want valid prefixes"},
+		{ratelimit.Config{Deny: make([]netip.Prefix, 1), Proxies: make([]netip.Prefix, 1)}, "ratelimit: Config.Deny has invalid Prefix, want valid prefixes"},
+		{ratelimit.Config{Proxies: make([]netip.Prefix, 1)}, "ratelimit: Config.Proxies has invalid Prefix, want valid prefixes"},
 		{ratelimit.Config{MaxAddresses: 2_000_000}, "ratelimit: Config.MaxAddresses is 2000000, want 1 to 1000000, or 0 for the default"},
 	} {
 		_, err := ratelimit.NewTracker(test.config)
