@@ -49,6 +49,14 @@ func TestAttack07ForgottenProxy(t *testing.T) {
 		require.Empty(t, tracker.Events())
 	})
 	under(t, ratelimit.Config{Proxies: proxies}, func(t *testing.T, tracker *ratelimit.Tracker) {
+		named := http.Header{"X-Forwarded-For": {"10.9.9.9"}}
+		for _, r := range []*http.Request{request("172.16.0.9:9", nil), request("203.0.113.1:9", named), request("10.0.0.1:9", named)} {
+			_, err := tracker.ClientIP(r)
+			require.NoError(t, err)
+		}
+		require.Zero(t, tracker.Stats().ForgottenProxy, "who names nobody, a stranger and a proxy that is known are none")
+	})
+	under(t, ratelimit.Config{Proxies: proxies}, func(t *testing.T, tracker *ratelimit.Tracker) {
 		proxy := netip.MustParseAddr("10.0.0.1")
 		for range 100 {
 			_ = tracker.Fail(proxy)

@@ -69,6 +69,19 @@ func TestHistogramBucketsStayFull(t *testing.T) {
 	require.EqualValues(t, 255, h.total)
 }
 
+// What was trimmed away is not given back as well.
+func TestHistogramGivesBackNoMoreThanItHas(t *testing.T) {
+	var h histogram
+	h.add(5)
+	h.add(6)
+	h.trim(1)
+	h.sub(5)
+	require.EqualValues(t, 1, h.total)
+	require.Zero(t, h.counts[5])
+	h.sub(6)
+	require.Zero(t, h.total)
+}
+
 // The ruler divides exactly, at the edges of buckets as well, for as long as there are times.
 func TestARulerDividesExactly(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))

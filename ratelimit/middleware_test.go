@@ -209,6 +209,23 @@ func TestMiddlewareKeepsTheWritersAbilities(t *testing.T) {
 	require.Eventually(t, func() bool { return tracker.Stats().Failed == 1 }, 10*time.Second, time.Millisecond)
 }
 
+// The first status counts: another is not sent.
+func TestMiddlewareTellsTheFirstStatus(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	h := tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wrong" {
+			w.WriteHeader(http.StatusUnauthorized)
+			w.WriteHeader(http.StatusOK)
+		}
+		io.WriteString(w, "hello")
+		w.WriteHeader(http.StatusUnauthorized)
+	}), ratelimit.MiddlewareConfig{})
+	post(h, "192.0.2.1:1", "/wrong")
+	require.EqualValues(t, 1, tracker.Stats().Failed)
+	post(h, "192.0.2.1:1", "/right")
+	require.EqualValues(t, 1, tracker.Stats().Succeeded)
+}
+
 // What counts is the status that the client got: that of a flush, or of another protocol, is the last.
 func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
 	for name, test := range map[string]struct {

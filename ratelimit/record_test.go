@@ -57,6 +57,21 @@ func TestRecordsOfNoKindAreCorrupt(t *testing.T) {
 	}
 }
 
+// A journal has a record for each charge in the window and for each bucket of the long one that has some.
+func TestAJournalHasNoMoreThanThereIs(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "attempts")
+	tracker, err := NewTracker(Config{})
+	require.NoError(t, err)
+	j, err := tracker.OpenJournal(name, JournalConfig{})
+	require.NoError(t, err)
+	require.NoError(t, tracker.Fail(addrOf(1)))
+	require.NoError(t, j.Save())
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	require.EqualValues(t, len(journalMagic)+2*transitionSize, info.Size())
+	require.NoError(t, j.Close())
+}
+
 // Charges of a journal were not counted against networks, so to forgive them takes no other's charge there.
 func TestForgivenChargesOfAJournalAreNoOthers(t *testing.T) {
 	c := clockwork{newTracker(Config{Prefixes: []PrefixLimit{{IPv4: true, Bits: 24, Failures: 5}}}.withDefaults(), 1)}
