@@ -97,6 +97,11 @@ func TestUnlockingWhomTheTableForgot(t *testing.T) {
 			require.NoError(t, tracker.LockNow(addr4(10<<24+i), 2*time.Hour))
 		}
 		requireBusy(t, tracker.Check(alice), true)
+		x, err := tracker.Explain(alice)
+		require.NoError(t, err)
+		require.False(t, x.Tracked)
+		require.Len(t, x.Charges, 5)
+		require.Equal(t, ratelimit.Inherited, x.Charges[4].Kind)
 		require.True(t, tracker.Unlock(alice))
 		require.NoError(t, tracker.Check(alice))
 		require.NoError(t, j.Save())
