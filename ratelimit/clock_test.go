@@ -32,6 +32,25 @@ func TestAttack27TheWallClockIsSet(t *testing.T) {
 	}
 }
 
+// When a denial ends is told by the wall clock as it is set now, by errors, records and events.
+func TestTimesAreOfTheClockAsItIsSetNow(t *testing.T) {
+	was := origin
+	defer func() { origin = was }()
+	origin = withWall(t, origin, -2*time.Hour)
+	tracker := testTracker(t, Config{})
+	tracker.shared.clock = newClock(withWall(t, time.Now().Add(-48*time.Hour), -2*time.Hour))
+	alice := netip.MustParseAddr("192.0.2.1")
+	for range 5 {
+		require.NoError(t, tracker.Fail(alice))
+	}
+	var locked *LockedError
+	require.ErrorAs(t, tracker.Check(alice), &locked)
+	r, _ := tracker.Lookup(alice)
+	for _, until := range []time.Time{locked.Until(), r.LockedUntil, (<-tracker.Events()).Time.Add(time.Hour)} {
+		require.WithinDuration(t, time.Now().Add(time.Hour).Round(0), until.Round(0), time.Minute)
+	}
+}
+
 // withWall returns a time of which only the reading of the wall clock is another. Package time has no way to
 // make one, so this knows that the first word of a time has that, the seconds above 30 bits of nanoseconds, and
 // makes sure that it does.

@@ -69,6 +69,18 @@ func TestHistogramBucketsStayFull(t *testing.T) {
 	require.EqualValues(t, 255, h.total)
 }
 
+// The oldest charges are trimmed away first.
+func TestHistogramKeepsTheNewest(t *testing.T) {
+	var h histogram
+	for _, bucket := range []uint32{5, 5, 5, 9, 9, 20} {
+		h.add(bucket)
+	}
+	h.trim(2)
+	require.EqualValues(t, 1, h.counts[9])
+	require.EqualValues(t, 1, h.counts[20%buckets])
+	require.EqualValues(t, 2, h.total)
+}
+
 // What was trimmed away is not given back as well.
 func TestHistogramGivesBackNoMoreThanItHas(t *testing.T) {
 	var h histogram

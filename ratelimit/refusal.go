@@ -24,7 +24,8 @@ func (r *refusal) end() time.Time {
 	if r.until == 0 {
 		return time.Time{}
 	}
-	return origin.Add(time.Duration(r.until))
+	now := time.Now() // the wall clock may have been set since origin
+	return now.Add(time.Duration(r.until) - now.Sub(origin))
 }
 
 func (r *refusal) wait() time.Duration {

@@ -55,8 +55,11 @@ func (c *Clock) Peek() int64 {
 	return c.copy.Load()
 }
 
-// Time returns a time of the clock as one of the world.
-func (c *Clock) Time(t int64) time.Time { return c.base.Add(time.Duration(t - 1)) }
+// Time returns a time of the clock as one of the world, by the wall clock as it is set now.
+func (c *Clock) Time(t int64) time.Time {
+	now := time.Now()
+	return now.Add(time.Duration(t-1) - now.Sub(c.base))
+}
 
 // start starts the clock, unless somebody else does. The time is taken after it is known who does: if he had it
 // before, and then lost his processor, it would be old.
