@@ -12,8 +12,8 @@ const (
 	buryRemoves = 64   // at most, while a lock is held
 )
 
-// bury removes entries whose group was invalidated, as expired, and returns how many. It looks at no more than so many slots, and at none
-// if nothing was invalidated since it saw them all.
+// bury removes entries whose group was invalidated, as expired, and returns how many. It looks at no more than
+// so many slots, and at none if nothing was invalidated since it saw them all.
 func (e *engine[K, V]) bury(s *shard[K, V], w *write[K, V], looks int) (removed int) {
 	if s.burial.cursor == 0 {
 		if s.burial.aim = e.groups.invalidations.Load(); s.burial.aim == s.burial.done {

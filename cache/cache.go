@@ -15,30 +15,32 @@
 //
 // # Expiry
 //
-// An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its
-// memory back sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock; those of a minute and more may come a
-// millisecond early, or ten where every processor is kept busy. Only where the process as a whole was stopped for more than a tenth of
-// a second, as by a debugger, may a read return what has ended meanwhile, until timers fire again.
-// A cache that is used in a testing/synctest bubble must have been made there, for its clock is that of the bubble.
+// An expired entry is never returned, whether anybody sweeps or not. [Cache.Sweep] gives its memory back
+// sooner. Deadlines are kept to a tenth of a millisecond on the monotonic clock; those of a minute and more may
+// come a millisecond early, or ten where every processor is kept busy. Only where the process as a whole was
+// stopped for more than a tenth of a second, as by a debugger, may a read return what has ended meanwhile,
+// until timers fire again. A cache that is used in a testing/synctest bubble must have been made there, for its
+// clock is that of the bubble.
 //
 // # Concurrency
 //
-// Reads take no lock and wait for nobody but, for some nanoseconds, a writer of the
-// same entry. Who replaces a value takes no lock either; who inserts or removes takes that of one shard of many. The functions in [Config], loaders and the bodies
-// of iterations run with no lock held.
+// Reads take no lock and wait for nobody but, for some nanoseconds, a writer of the same entry. Who replaces a
+// value takes no lock either; who inserts or removes takes that of one shard of many. The functions in
+// [Config], loaders and the bodies of iterations run with no lock held.
 //
 // # What is traded away
 //
 // Eviction is by more than recency, and reads wait for nobody, so a write does more than in a plain LRU: where
-// small values are mostly written, on one processor, the fastest of those is as fast or a little faster. An entry that is
-// read for the first time since long ago is no safer than before. Values of several words are copied on each read.
-// Histories of entries that are gone are dropped when the cache changes its size by much.
+// small values are mostly written, on one processor, the fastest of those is as fast or a little faster. An
+// entry that is read for the first time since long ago is no safer than before. Values of several words are
+// copied on each read. Histories of entries that are gone are dropped when the cache changes its size by much.
 //
 // # Cost
 //
 // An entry costs its key and value, in whole words, and some forty bytes beside them. A steady state allocates
-// nothing, and the collector sees a few large objects, not one for each entry. Only a cache with times to live that nobody has used
-// for a millisecond or more allocates a timer when it is used again, of some hundred bytes.
+// nothing, and the collector sees a few large objects, not one for each entry. Only a cache with times to live
+// that nobody has used for a millisecond or more allocates a timer when it is used again, of some hundred
+// bytes.
 package cache
 
 import (
@@ -58,8 +60,8 @@ import (
 // All methods may be called from any goroutine at any time, from the functions in
 // Config as well. A Cache needs no goroutine and no Close: drop it, and it is gone.
 //
-// Keys are compared as Go does. What does not equal itself, as NaN, can be set and never be found, not by [Cache.All] either: it counts
-// until it expires or is evicted.
+// Keys are compared as Go does. What does not equal itself, as NaN, can be set and never be found, not by
+// [Cache.All] either: it counts until it expires or is evicted.
 type Cache[K comparable, V any] struct {
 	engine   *engine[K, V]
 	ttl      time.Duration
@@ -130,10 +132,11 @@ func (c *Cache[K, V]) Peek(key K) (V, bool) {
 // does not if the entry alone is larger than MaxBytes; then the value that the key had
 // goes as well, so that nobody reads what its owner meant to replace.
 //
-// Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or is to end sooner, or there is
-// a [Config.Idle] or a [Config.OnRemove] to be told. Else it takes the lock of one shard, and evicts what it must before it stores. It does
-// not allocate once the cache is full, but for what [SizeOf] needs for a value that is neither a string nor a slice nor
-// without pointers, and what OnRemove is to be told.
+// Set of a key that is there takes no lock, unless the value holds more bytes or less than the one before, or
+// is to end sooner, or there is a [Config.Idle] or a [Config.OnRemove] to be told. Else it takes the lock of
+// one shard, and evicts what it must before it stores. It does not allocate once the cache is full, but for
+// what [SizeOf] needs for a value that is neither a string nor a slice nor without pointers, and what OnRemove
+// is to be told.
 func (c *Cache[K, V]) Set(key K, value V) bool {
 	return c.set(key, value, c.ttl, 0)
 }
@@ -279,12 +282,12 @@ func (c *Cache[K, V]) MaxEntries() int { return int(c.maxEntries.Load()) }
 // MaxBytes returns the bound on Bytes; zero is none.
 func (c *Cache[K, V]) MaxBytes() int64 { return c.maxBytes.Load() }
 
-// Sweep removes all expired entries and returns how many. A cache that nobody sweeps
-// returns no expired value either, but keeps its memory until a newcomer needs the room. What the values hold is given
-// back at once, the room for them stays for newcomers: see [Cache.Shrink].
+// Sweep removes all expired entries and returns how many. A cache that nobody sweeps returns no expired value
+// either, but keeps its memory until a newcomer needs the room. What the values hold is given back at once, the
+// room for them stays for newcomers: see [Cache.Shrink].
 //
-// Sweep takes time in proportion to what has expired, or to all entries after a group was invalidated, and lets writers have a shard
-// after each hundred entries or so.
+// Sweep takes time in proportion to what has expired, or to all entries after a group was invalidated, and lets
+// writers have a shard after each hundred entries or so.
 func (c *Cache[K, V]) Sweep() (removed int) {
 	if c.loads.failures != nil {
 		c.loads.failures.Sweep()

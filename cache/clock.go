@@ -81,8 +81,8 @@ func (c clock) after(ttl time.Duration) instant {
 	return endOf(t, ttl)
 }
 
-// endOf returns the deadline of what is to live for ttl from t. The sum is rounded down, so that nothing lives too long, and not
-// both of its parts, which might take two units.
+// endOf returns the deadline of what is to live for ttl from t. The sum is rounded down, so that nothing lives
+// too long, and not both of its parts, which might take two units.
 func endOf(t int64, ttl time.Duration) instant {
 	return min(int64((uint64(t)+uint64(ttl)-1)>>instantShift)+1, never)
 }

@@ -9,8 +9,8 @@ import (
 	"reflect"
 )
 
-// A Codec turns keys or values into bytes and back, for [Cache.WriteTo] and [Cache.ReadFrom]. Its methods are called with
-// no lock held.
+// A Codec turns keys or values into bytes and back, for [Cache.WriteTo] and [Cache.ReadFrom]. Its methods are
+// called with no lock held.
 type Codec[T any] interface {
 	// Append appends the encoding of v to dst.
 	Append(dst []byte, v T) ([]byte, error)
@@ -19,8 +19,8 @@ type Codec[T any] interface {
 	Decode(src []byte) (T, error)
 }
 
-// codecOf returns the default codec: strings and slices of bytes as they are, what has a fixed size in its binary form,
-// what marshals itself as it does, and all else as JSON.
+// codecOf returns the default codec: strings and slices of bytes as they are, what has a fixed size in its
+// binary form, what marshals itself as it does, and all else as JSON.
 func codecOf[T any]() Codec[T] {
 	t := reflect.TypeFor[T]()
 	_, marshals := any(*new(T)).(encoding.BinaryMarshaler)

@@ -20,10 +20,10 @@ type Config[K comparable, V any] struct {
 	// TTL is how long an entry lives after it was set. Zero: for ever.
 	TTL time.Duration
 
-	// Idle is how long an entry lives after it was last read or set, within its TTL.
-	// Zero: that does not matter. It costs eight bytes for each entry. A read that meets the cache while
-	// it moves the entry, because it grows or shrinks, may not count. A time of more than an eighth of a second is kept to a millisecond, as
-	// a TTL of a minute is.
+	// Idle is how long an entry lives after it was last read or set, within its TTL. Zero: that does not
+	// matter. It costs eight bytes for each entry. A read that meets the cache while it moves the entry,
+	// because it grows or shrinks, may not count. A time of more than an eighth of a second is kept to a
+	// millisecond, as a TTL of a minute is.
 	Idle time.Duration
 
 	// Jitter is the largest fraction by which the life of an entry is shortened at
@@ -42,12 +42,14 @@ type Config[K comparable, V any] struct {
 	// loaded anew, whatever the error is. What counts is when GetOrLoad was called. Zero: not at all.
 	StaleIfError time.Duration
 
-	// RefreshAhead is the fraction of TTL after which an entry that GetOrLoad returns is loaded anew
-	// behind. It must be at least zero and less than one. Zero: it is not before its end. It goes by TTL: an entry with
-	// a time to live of its own, shorter than the last part of TTL, is loaded anew whenever it is returned, one load at a time.
+	// RefreshAhead is the fraction of TTL after which an entry that GetOrLoad returns is loaded anew behind. It
+	// must be at least zero and less than one. Zero: it is not before its end. It goes by TTL: an entry with a
+	// time to live of its own, shorter than the last part of TTL, is loaded anew whenever it is returned, one
+	// load at a time.
 	RefreshAhead float64
 
-	// RefreshTimeout ends a load that began with nobody waiting; who has come to wait for it loads anew. Zero: one minute.
+	// RefreshTimeout ends a load that began with nobody waiting; who has come to wait for it loads anew. Zero:
+	// one minute.
 	RefreshTimeout time.Duration
 
 	// NegativeTTL is for how long an error of a loader is returned to all who ask for the key,
@@ -62,9 +64,9 @@ type Config[K comparable, V any] struct {
 	// as long after each further failure, up to 64 times: its error, or an entry that StaleIfError
 	// allows, is returned meanwhile. Zero: each asks anew.
 	//
-	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, or 48 at least with Groups, which is part
-	// of Bytes from the beginning; an error counts as its text and 256 bytes, and a key as by [SizeOf], though if
-	// Size is given nothing counts that a pointer in a key points to.
+	// At most 1,000 failures are remembered, in at most a sixteenth of MaxBytes, but 16 to 256 KiB, or 48 at
+	// least with Groups, which is part of Bytes from the beginning; an error counts as its text and 256 bytes,
+	// and a key as by [SizeOf], though if Size is given nothing counts that a pointer in a key points to.
 	Backoff time.Duration
 
 	// Size returns how many bytes of the heap a key and its value hold beside their own
@@ -77,8 +79,9 @@ type Config[K comparable, V any] struct {
 	// Groups allows [Cache.Group]. It costs eight bytes for each entry, and 16 KiB.
 	Groups bool
 
-	// KeyCodec and ValueCodec say how WriteTo encodes. Nil: strings and slices of bytes as they are, what has a fixed
-	// size in binary, what implements [encoding.BinaryMarshaler] and its counterpart as that says, and all else as JSON.
+	// KeyCodec and ValueCodec say how WriteTo encodes. Nil: strings and slices of bytes as they are, what has a
+	// fixed size in binary, what implements [encoding.BinaryMarshaler] and its counterpart as that says, and
+	// all else as JSON.
 	KeyCodec   Codec[K]
 	ValueCodec Codec[V]
 

@@ -62,9 +62,9 @@ type shard[K comparable, V any] struct {
 	// mu guards all below, and every change of a slot and of the index but the replacement
 	// of a value.
 	//
-	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: the first three lines
-	// are written when the slab is replaced, the next two, from the hand of the ghosts to the second count, by whoever
-	// inserts, the others seldom.
+	// Processors hand over whole lines of memory, so what follows is sorted by who writes it: the first three
+	// lines are written when the slab is replaced, the next two, from the hand of the ghosts to the second
+	// count, by whoever inserts, the others seldom.
 
 	expiry expiryTree
 	fixed  int64  // bytes of the slab and the columns
@@ -163,16 +163,18 @@ const (
 	// mostShards are enough for any number of processors.
 	mostShards = 1024
 
-	// A shard that grows is copied with its lock held, which takes some two milliseconds for so many entries: of a bound on entries none has
-	// more, unless there are mostShards. To have many shards costs time at each insertion: with a million entries, 128 and not 32 are a quarter slower.
+	// A shard that grows is copied with its lock held, which takes some two milliseconds for so many entries:
+	// of a bound on entries none has more, unless there are mostShards. To have many shards costs time at each
+	// insertion: with a million entries, 128 and not 32 are a quarter slower.
 	shardEntries = 1 << 16
 
 	// Fewer bytes than these are one shard's, and more than twice as many are several's.
 	shardBytes = 1 << 22
 )
 
-// shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and that none takes long to
-// grow, and so few that each has a thousand entries to choose a victim from, or where many write, a few hundred.
+// shardsFor returns how many shards serve these bounds best: enough that writers seldom meet, and that none
+// takes long to grow, and so few that each has a thousand entries to choose a victim from, or where many write,
+// a few hundred.
 func shardsFor(maxEntries int, maxBytes int64) int {
 	procs := runtime.GOMAXPROCS(0)
 	n := int64(16 * procs)

@@ -113,8 +113,8 @@ type flight struct {
 	walk    uint64    // the last one of leadsTo that came here
 }
 
-// leadsTo reports whether f waits for g, itself or through others. It looks at each flight once, though there may be more ways
-// to it than there are flights. ls.mu must be held.
+// leadsTo reports whether f waits for g, itself or through others. It looks at each flight once, though there
+// may be more ways to it than there are flights. ls.mu must be held.
 func (ls *loads[K, V]) leadsTo(f, g *flight) bool {
 	ls.walks++
 	return f.leadsTo(g, ls.walks)

@@ -248,8 +248,8 @@ func TestLoadManyOfNaN(t *testing.T) {
 	})
 }
 
-// Loads that wait for each other in layers of two: there are 2^60 ways from the first to the last, and who joins a load
-// looks for himself behind it.
+// Loads that wait for each other in layers of two: there are 2^60 ways from the first to the last, and who
+// joins a load looks for himself behind it.
 func TestLoadsThatWaitInLayers(t *testing.T) {
 	const layers = 60
 	synctest.Test(t, func(t *testing.T) {

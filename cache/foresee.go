@@ -2,10 +2,11 @@ package cache
 
 import "unsafe"
 
-// An insertion that evicts writes to the newcomer's bucket, to the victim's slot, node, bucket and ghost, and to the node that was
-// the newest: each somewhere else in megabytes, and last written by another processor as often as not. One
-// after the other they would be waited for, because an atomic store lets no later access pass. So a writer that
-// has the lock has them all fetched before it needs the first: that is a third of the time of an insertion on two cores.
+// An insertion that evicts writes to the newcomer's bucket, to the victim's slot, node, bucket and ghost, and
+// to the node that was the newest: each somewhere else in megabytes, and last written by another processor as
+// often as not. One after the other they would be waited for, because an atomic store lets no later access
+// pass. So a writer that has the lock has them all fetched before it needs the first: that is a third of the
+// time of an insertion on two cores.
 //
 // It may guess wrong, or fetch what is not needed: that costs some nanoseconds.
 

@@ -68,8 +68,8 @@ func (g *ghosts) put(hash uint32, tick uint16, leftMain bool) {
 	}
 	b := g.bucketOf(hash)
 	w := *b
-	// What has no fingerprint is empty, and older than all. Which is the oldest cannot be foreseen, so no branch asks for it: each of
-	// the four is its age and then where it stands, and the greatest is the oldest.
+	// What has no fingerprint is empty, and older than all. Which is the oldest cannot be foreseen, so no
+	// branch asks for it: each of the four is its age and then where it stands, and the greatest is the oldest.
 	ages := w.ages(tick) | (eachGhost-(w&(ghostPrint*eachGhost)+ghostPrint*eachGhost)>>ghostTickShift&eachGhost)<<6
 	a, c := ages&0xffff<<6, ages>>16&0xffff<<6|16
 	d, f := ages>>32&0xffff<<6|32, ages>>48<<6|48

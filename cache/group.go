@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A Group is a view of a cache, whose entries can be dropped together: what is set through it belongs to the group, until
-// something else is set for the key. The keys are those of the cache: what is set through a Group is read
-// through the cache, or any other Group, as well.
+// A Group is a view of a cache, whose entries can be dropped together: what is set through it belongs to the
+// group, until something else is set for the key. The keys are those of the cache: what is set through a Group
+// is read through the cache, or any other Group, as well.
 //
 // A Group is a name and nothing else: it takes no memory, and there may be any number of them.
 type Group[K comparable, V any] struct {
@@ -56,12 +56,12 @@ func (g Group[K, V]) GetOrLoadTTL(ctx context.Context, key K, load func(context.
 	return g.cache.getOrLoad(ctx, key, loader[K, V]{timed: load, mark: g.now()})
 }
 
-// Invalidate drops all entries of the group at one instant, however many there are, in constant time: from then on nobody
-// gets what was set or began to be loaded before. They count in Len and Bytes, as expired ones do, until Sweep or a newcomer
-// that needs room removes them, and then as Expired.
+// Invalidate drops all entries of the group at one instant, however many there are, in constant time: from then
+// on nobody gets what was set or began to be loaded before. They count in Len and Bytes, as expired ones do,
+// until Sweep or a newcomer that needs room removes them, and then as Expired.
 //
-// An entry of another group may be dropped as well, never the other way round: hardly any while no more than some hundred groups
-// have been invalidated, one of twenty after a thousand.
+// An entry of another group may be dropped as well, never the other way round: hardly any while no more than
+// some hundred groups have been invalidated, one of twenty after a thousand.
 func (g Group[K, V]) Invalidate() {
 	g.cache.engine.groups.invalidate(g.id)
 	g.cache.loads.supersedeGroup(g.id)
@@ -81,8 +81,9 @@ func groupID(name string) uint32 {
 	return max(uint32(sum^sum>>groupBits)&(1<<groupBits-1), 1)
 }
 
-// A mark is what an entry knows of its group: its number, and how many invalidations there had been, of any group, when it
-// was set or began to be loaded. There will be no more than 2^40 of them. Zero: it is of no group.
+// A mark is what an entry knows of its group: its number, and how many invalidations there had been, of any
+// group, when it was set or began to be loaded. There will be no more than 2^40 of them. Zero: it is of no
+// group.
 type mark uint64 // group 24 | invalidations 40
 
 const groupBits = 24
@@ -91,11 +92,11 @@ func markOf(group uint32, n uint64) mark { return mark(uint64(group)<<(64-groupB
 func (m mark) group() uint32             { return uint32(m >> (64 - groupBits)) }
 func (m mark) count() uint64             { return uint64(m) & (1<<(64-groupBits) - 1) }
 
-// groups knows which groups were invalidated, and when: by the count of invalidations. An entry is dead if the last
-// invalidation of its group came after its mark was made. There are 256 lines of seven records each; a group has its
-// place in one of them. A line that is full gives up its earliest record, and remembers its count as the floor of the line: an entry
-// whose group has no record there is dead if its mark is older than the floor. So what was invalidated is never
-// forgotten, and at the worst more than that is.
+// groups knows which groups were invalidated, and when: by the count of invalidations. An entry is dead if the
+// last invalidation of its group came after its mark was made. There are 256 lines of seven records each; a
+// group has its place in one of them. A line that is full gives up its earliest record, and remembers its count
+// as the floor of the line: an entry whose group has no record there is dead if its mark is older than the
+// floor. So what was invalidated is never forgotten, and at the worst more than that is.
 type groups struct {
 	invalidations atomic.Uint64
 	mu            sync.Mutex // held to invalidate
@@ -119,8 +120,8 @@ func (e *engine[K, V]) remark(m mark) mark {
 	return e.groups.mark(m.group())
 }
 
-// dead reports whether the entry with that mark was invalidated. It takes no lock: the floor is raised before a record is
-// given up, and looked at after no record was found.
+// dead reports whether the entry with that mark was invalidated. It takes no lock: the floor is raised before a
+// record is given up, and looked at after no record was found.
 func (g *groups) dead(m mark) bool {
 	if m == 0 {
 		return false

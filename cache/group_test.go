@@ -303,7 +303,8 @@ func TestGroupWhoseNumberIsNotZero(t *testing.T) {
 	require.True(t, has(c, 2))
 }
 
-// What is invalidated while a newcomer has begun to remove another group goes as well: with the next sweep, and before the living.
+// What is invalidated while a newcomer has begun to remove another group goes as well: with the next sweep, and
+// before the living.
 func TestInvalidatedDuringAPass(t *testing.T) {
 	const n = 1000
 	for name, remove := range map[string]func(c *cache.Cache[int, int]){

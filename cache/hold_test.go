@@ -62,8 +62,8 @@ func BenchmarkCacheHold(b *testing.B) {
 	})
 }
 
-// sweepHolds sweeps all of c and returns the time between the ends of two deliveries and the beginnings of the next: a
-// little more than that for which a lock was held.
+// sweepHolds sweeps all of c and returns the time between the ends of two deliveries and the beginnings of the
+// next: a little more than that for which a lock was held.
 func sweepHolds(b *testing.B, c *Cache[int, string]) (held []time.Duration) {
 	want := c.Len()
 	began := time.Now()

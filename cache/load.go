@@ -11,8 +11,8 @@ import (
 // with runtime.Goexit, as t.FailNow does.
 var ErrLoaderExited = errors.New("cache: the loader called runtime.Goexit")
 
-// ErrLoadCycle is returned by [Cache.GetOrLoad] to a loader that asks, with the ctx that it was given, for what waits for that
-// loader itself: its own key, or one whose loader waits for it.
+// ErrLoadCycle is returned by [Cache.GetOrLoad] to a loader that asks, with the ctx that it was given, for what
+// waits for that loader itself: its own key, or one whose loader waits for it.
 var ErrLoadCycle = errors.New("cache: the loader would wait for itself")
 
 // A LoadPanic is what [Cache.GetOrLoad] panics with, in every caller that waits, when
@@ -37,10 +37,10 @@ func (p *LoadPanic) Unwrap() error {
 // that ask for the same key while it is being loaded wait for the same load, so that
 // one call serves them all.
 //
-// Each caller stops waiting when its own ctx ends, and gets the cause of that. The ctx of
-// load has the values of the ctx of whoever came first, and ends when nobody waits any more.
-// load runs in a goroutine of its own, when fewer than [Config.MaxLoads] do. It may load other keys: with the ctx that it
-// was given these need no turn of their own, and none waits for itself, see [ErrLoadCycle].
+// Each caller stops waiting when its own ctx ends, and gets the cause of that. The ctx of load has the values
+// of the ctx of whoever came first, and ends when nobody waits any more. load runs in a goroutine of its own,
+// when fewer than [Config.MaxLoads] do. It may load other keys: with the ctx that it was given these need no
+// turn of their own, and none waits for itself, see [ErrLoadCycle].
 //
 // An error of load is returned to all who wait for it and is not kept, unless [Config.NegativeTTL]
 // or [Config.Backoff] say so: the next caller loads again. If load panics, every caller that waits

@@ -28,9 +28,10 @@ type Result[V any] struct {
 	Err   error
 }
 
-// GetOrLoadMany is GetOrLoad for many keys: it returns one result for each, in their order, and the same for
-// a key that comes twice. It calls load once, with those keys, each once, in their order, that have no fresh value and are
-// not being loaded; for those that are, it waits. Who asks for one of the keys meanwhile waits for this load.
+// GetOrLoadMany is GetOrLoad for many keys: it returns one result for each, in their order, and the same for a
+// key that comes twice. It calls load once, with those keys, each once, in their order, that have no fresh
+// value and are not being loaded; for those that are, it waits. Who asks for one of the keys meanwhile waits
+// for this load.
 //
 // load returns the values that it found. A key without one fails with its error in the [KeyErrors] that load returns,
 // with any other error that it returns, or else with [ErrNotLoaded]. Failures and stale values are dealt with

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A model is what a cache with room for all keys must do, written down without regard to how: a map, and what Stats must say. Its
-// clock stands at whole seconds, and everything ends between two of them.
+// A model is what a cache with room for all keys must do, written down without regard to how: a map, and what
+// Stats must say. Its clock stands at whole seconds, and everything ends between two of them.
 type model struct {
 	config  Config[int, int]
 	entries map[int]modelEntry

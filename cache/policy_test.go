@@ -286,7 +286,8 @@ func TestGhostLife(t *testing.T) {
 	}
 }
 
-// A bucket remembers four, one whose fingerprint would be zero among them, and forgets the oldest for a fifth, wherever that is.
+// A bucket remembers four, one whose fingerprint would be zero among them, and forgets the oldest for a fifth,
+// wherever that is.
 func TestAFullBucketForgetsTheOldest(t *testing.T) {
 	hashes := []uint32{0, 2, 3, 4}
 	for oldest := range hashes {

@@ -2,9 +2,10 @@ package cache
 
 import "unsafe"
 
-// read is the hot path of reading, of Get and of young. It is find and passed written out for what is common: the entry is the first that its home bucket names under
-// its tag, nobody is writing to it, and the coarse clock knows that it has not expired; or that bucket has no
-// such tag and counts no entry that passed. A call of find, for all that goes in and out of it, would cost a fifth more.
+// read is the hot path of reading, of Get and of young. It is find and passed written out for what is common:
+// the entry is the first that its home bucket names under its tag, nobody is writing to it, and the coarse
+// clock knows that it has not expired; or that bucket has no such tag and counts no entry that passed. A call
+// of find, for all that goes in and out of it, would cost a fifth more.
 func (c *Cache[K, V]) read(key K, ahead instant, count bool) (V, bool) {
 	var val cell[V]
 	e := c.engine

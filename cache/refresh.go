@@ -25,8 +25,8 @@ func (c *Cache[K, V]) peek(key K, now *seen[V]) bool {
 	return ok
 }
 
-// look says how old the entry of key is, copies it to old unless it is gone, and counts the read. Nobody gets what is stale
-// unless it is refreshed behind: else it is as what is in grace.
+// look says how old the entry of key is, copies it to old unless it is gone, and counts the read. Nobody gets
+// what is stale unless it is refreshed behind: else it is as what is in grace.
 func (c *Cache[K, V]) look(key K, old *seen[V], behind bool) age {
 	h := hashOf(&c.engine.hasher, &key)
 	f, ok := c.engine.find(c.engine.shard(h), uint32(h), &key, &old.val)

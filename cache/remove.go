@@ -136,10 +136,10 @@ func (e *engine[K, V]) reduce(entries, bytes int64, number uint64, deliver func(
 	}
 }
 
-// resize sets the bounds and evicts what is over them, and calls announce when they hold. Until then the ledgers have the
-// narrower of the old ones and these. No lock is held while it evicts, because deliver calls code of the user's, which
-// may resize as well: the latest Resize counts, and an earlier one leaves the rest to it. If one ends by
-// a panic, all is as if it had not begun, but for what was evicted.
+// resize sets the bounds and evicts what is over them, and calls announce when they hold. Until then the
+// ledgers have the narrower of the old ones and these. No lock is held while it evicts, because deliver calls
+// code of the user's, which may resize as well: the latest Resize counts, and an earlier one leaves the rest to
+// it. If one ends by a panic, all is as if it had not begun, but for what was evicted.
 func (e *engine[K, V]) resize(entries, bytes int64, announce func(), deliver func([]removal[K, V])) {
 	number := e.narrow(entries, bytes)
 	evicted := false

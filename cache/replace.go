@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// set is the hot path of writing. As read, it has what is common written out: the entry is the first that its home bucket names under
-// its tag, lives for some time yet, and not longer than what replaces it; or that bucket has no such tag and counts no
-// entry that passed. It replaces a value as swap does.
+// set is the hot path of writing. As read, it has what is common written out: the entry is the first that its
+// home bucket names under its tag, lives for some time yet, and not longer than what replaces it; or that
+// bucket has no such tag and counts no entry that passed. It replaces a value as swap does.
 func (c *Cache[K, V]) set(key K, value V, ttl time.Duration, mark mark) bool {
 	c.loads.supersede(key)
 	if ttl < 0 {

@@ -12,16 +12,18 @@ import (
 	"time"
 )
 
-// ReadFrom adds the entries of a snapshot that [Cache.WriteTo] wrote, and returns how many bytes it read of it. What is
-// torn, foreign, of other types or of a newer version is an error that says what is wrong at which byte, and
-// changes nothing. An entry lives on for what was left of its life, less the time since; setting the wall clock
-// back prolongs no life beyond that.
+// ReadFrom adds the entries of a snapshot that [Cache.WriteTo] wrote, and returns how many bytes it read of it.
+// What is torn, foreign, of other types or of a newer version is an error that says what is wrong at which
+// byte, and changes nothing. An entry lives on for what was left of its life, less the time since; setting the
+// wall clock back prolongs no life beyond that.
 //
-// What is there already stays. The others come in the order of how often they were read, for as long as there is room without evicting anything:
-// so a cache that is smaller than the one that was written keeps the hottest.
+// What is there already stays. The others come in the order of how often they were read, for as long as there
+// is room without evicting anything: so a cache that is smaller than the one that was written keeps the
+// hottest.
 //
-// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], or one that cannot seek, as a pipe, it
-// is copied to a temporary file for that. ReadFrom takes memory for one block of it, some 64 KiB or one large entry.
+// A snapshot is read at least twice: it is looked through first. If r is no [io.Seeker], or one that cannot
+// seek, as a pipe, it is copied to a temporary file for that. ReadFrom takes memory for one block of it, some
+// 64 KiB or one large entry.
 func (c *Cache[K, V]) ReadFrom(r io.Reader) (int64, error) {
 	var start int64
 	seeker, ok := r.(io.ReadSeeker)
@@ -258,7 +260,8 @@ type blockReader struct {
 	read   int64
 }
 
-// next returns the kind and the payload of the next block. It never takes more memory than twice what is there to be read.
+// next returns the kind and the payload of the next block. It never takes more memory than twice what is there
+// to be read.
 func (b *blockReader) next() ([]byte, error) {
 	b.at = b.read
 	var size, sum [4]byte

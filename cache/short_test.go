@@ -81,7 +81,8 @@ func TestNewcomerThatIsLargerThanItsVictim(t *testing.T) {
 	require.EqualValues(t, 109, c.Stats().Sets)
 }
 
-// Where both bounds are reached to the entry and to the byte, nothing went for it; and nothing goes for what is refused.
+// Where both bounds are reached to the entry and to the byte, nothing went for it; and nothing goes for what is
+// refused.
 func TestRoomThatJustSuffices(t *testing.T) {
 	c := build(t, Config[int, int]{MaxEntries: 8, MaxBytes: 1 << 20, Size: func(_, v int) int64 { return int64(v) }})
 	for i := range 7 {
@@ -137,8 +138,8 @@ func TestShardThatHoldsLittleIsSpared(t *testing.T) {
 	checkInvariants(t, c)
 }
 
-// Keys that meet in one bucket are told apart, and found beyond the bucket that they fill: those of one hash, and those of
-// many.
+// Keys that meet in one bucket are told apart, and found beyond the bucket that they fill: those of one hash,
+// and those of many.
 func TestKeysThatMeet(t *testing.T) {
 	for name, secret := range map[string]uint64{"one-hash": 0, "many": 1} {
 		t.Run(name, func(t *testing.T) {

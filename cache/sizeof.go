@@ -9,9 +9,9 @@ import (
 // can be reached from it, as the allocator rounds it. What is reached more than
 // once, by a shared pointer or in a cycle, counts once.
 //
-// Some things cannot be seen from outside: what a function's closure holds, the large string of
-// which v holds a part, the room that a map keeps after deletions, what unsafe
-// pointers point to, those of sync/atomic among them, and what the elements of a channel do. They do not count; give a [Config.Size] where they matter.
+// Some things cannot be seen from outside: what a function's closure holds, the large string of which v holds a
+// part, the room that a map keeps after deletions, what unsafe pointers point to, those of sync/atomic among
+// them, and what the elements of a channel do. They do not count; give a [Config.Size] where they matter.
 //
 // Nobody may change what v points to meanwhile. A [Cache] in it counts as its Bytes, whoever uses it.
 //
@@ -97,8 +97,8 @@ func (m *measure) add(v reflect.Value) {
 // first reports whether at is looked into for the first time.
 func (m *measure) first(at unsafe.Pointer, t reflect.Type) bool { return m.count(at, t, 1) == 0 }
 
-// count notes that n elements at that place are counted, and returns how many were before: a string or slice may begin where a
-// shorter one does, of which it holds more.
+// count notes that n elements at that place are counted, and returns how many were before: a string or slice
+// may begin where a shorter one does, of which it holds more.
 func (m *measure) count(at unsafe.Pointer, t reflect.Type, n int) (before int) {
 	p := place{at, t}
 	if before = m.seen[p]; before < n {

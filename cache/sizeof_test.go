@@ -172,7 +172,8 @@ func TestCachesInACache(t *testing.T) {
 	require.Nil(t, w.Value(), "caches that know each other are collected")
 }
 
-// Where a value holds a text and the first of its words, both begin at the same byte. Whichever is met first, the longer one counts.
+// Where a value holds a text and the first of its words, both begin at the same byte. Whichever is met first,
+// the longer one counts.
 func TestSizeOfWhatBeginsAtTheSamePlace(t *testing.T) {
 	text := strings.Repeat("x", 1<<20)
 	list := make([]*[1000]int, 100)

@@ -49,7 +49,8 @@ func TestNewDeadlineComesWithItsHardOne(t *testing.T) {
 	require.Equal(t, w.hard, deadlineOf(f.slot().meta.Load()))
 }
 
-// Where readers put off the end of an entry, each value is told from the one before, though all else is the same: see touch.
+// Where readers put off the end of an entry, each value is told from the one before, though all else is the
+// same: see touch.
 func TestEachValueThatMayIdleIsAnotherGeneration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := build(t, Config[int, int]{MaxEntries: 8, TTL: time.Hour, Idle: time.Minute})
@@ -79,8 +80,8 @@ func TestValueThatFitsNowhereReplacesNone(t *testing.T) {
 	}
 }
 
-// A sweep lets go of a shard after each hundred entries or so, whether they expire or their group was invalidated: their
-// number bounds the time, see BenchmarkCacheHold.
+// A sweep lets go of a shard after each hundred entries or so, whether they expire or their group was
+// invalidated: their number bounds the time, see BenchmarkCacheHold.
 func TestSweepHoldsALockForFewEntries(t *testing.T) {
 	const n = 20_000
 	for name, expire := range map[string]func(c *Cache[int, int]){

@@ -15,8 +15,9 @@ import (
 //	frame    entries: hits, group if there are any, what is left of its life and, if it may idle, of that time, key, value
 //	end      the number of entries
 //
-// Each of the three is a block: 4 bytes length, kind and payload, 4 bytes CRC-32C of the number of the block and of its kind and payload, so that
-// blocks that are lost, doubled or out of order are noticed. Integers are little-endian.
+// Each of the three is a block: 4 bytes length, kind and payload, 4 bytes CRC-32C of the number of the block
+// and of its kind and payload, so that blocks that are lost, doubled or out of order are noticed. Integers are
+// little-endian.
 const (
 	snapshotMagic   = "bounded cache snapshot\n"
 	snapshotVersion = 1
@@ -32,9 +33,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// WriteTo writes all entries that have not expired to w, with what is left of their time to live and how often they were
-// read of late, and returns how many bytes it wrote. It writes in pieces of some 64 KiB, and takes memory for one of them. Others may use the
-// cache meanwhile: an entry that is there from beginning to end is written once.
+// WriteTo writes all entries that have not expired to w, with what is left of their time to live and how often
+// they were read of late, and returns how many bytes it wrote. It writes in pieces of some 64 KiB, and takes
+// memory for one of them. Others may use the cache meanwhile: an entry that is there from beginning to end is
+// written once.
 //
 // Keys and values are encoded by [Config.KeyCodec] and [Config.ValueCodec].
 func (c *Cache[K, V]) WriteTo(w io.Writer) (int64, error) {

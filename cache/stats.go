@@ -38,9 +38,10 @@ type Stats struct {
 	// Entries that left the cache, by reason, and values that did not come in.
 	Evicted, Expired, Deleted, Replaced, Cleared, Refused uint64
 
-	// LastVictimAge is how long the entry that was evicted last had been there since it was
-	// set, or since eviction had spared it for being read, to a sixteenth of the time in which the cache
-	// turns over, and at most about four times that time. If it is shorter than the TTL by much, the cache is small for what is asked of it.
+	// LastVictimAge is how long the entry that was evicted last had been there since it was set, or since
+	// eviction had spared it for being read, to a sixteenth of the time in which the cache turns over, and at
+	// most about four times that time. If it is shorter than the TTL by much, the cache is small for what is
+	// asked of it.
 	LastVictimAge time.Duration
 
 	Loads      uint64 // calls of loaders begun

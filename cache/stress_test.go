@@ -29,8 +29,8 @@ func (v stamped) wrong(key int) bool {
 	return v.key != key || v.last != key || v.text != fmt.Sprint(key, " ", *v.turn)
 }
 
-// All operations at once, and whoever looks finds all as it must be: at every instant the structure of each shard, the
-// ledgers and the bounds, and each value whole.
+// All operations at once, and whoever looks finds all as it must be: at every instant the structure of each
+// shard, the ledgers and the bounds, and each value whole.
 func TestInvariantsUnderFire(t *testing.T) {
 	for name, config := range map[string]Config[int, stamped]{
 		"plain":             {MaxEntries: 5000, MaxBytes: 32 << 20},
@@ -127,8 +127,8 @@ func fire(t *testing.T, config Config[int, stamped]) weak.Pointer[Cache[int, sta
 	return weak.Make(c)
 }
 
-// A Get of a key that is there finds it, whatever others do to other keys and whoever replaces its value: while the index
-// fills and empties around it, entries expire, and slabs grow and are compacted.
+// A Get of a key that is there finds it, whatever others do to other keys and whoever replaces its value: while
+// the index fills and empties around it, entries expire, and slabs grow and are compacted.
 func TestAPresentKeyIsNeverMissed(t *testing.T) {
 	const pinned = 200
 	c := build(t, Config[int, stamped]{MaxEntries: 100_000})

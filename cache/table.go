@@ -21,9 +21,9 @@ const bucketCells = 12
 // during the whole walk, whatever writers do to the others meanwhile. That is why a Get never
 // misses a present key and needs neither a lock nor a version for the index.
 //
-// With seven cells of ten taken, and after long turnover, an entry is found in 1.1 buckets, and a
-// miss takes as many. With four of five these are 1.25 and 1.3; with one count the miss would take 3, and if ways led to
-// the next bucket, 7: full buckets come in rows then. With nine of ten they are 1.7, 2.4, 36 and some hundreds.
+// With seven cells of ten taken, and after long turnover, an entry is found in 1.1 buckets, and a miss takes as
+// many. With four of five these are 1.25 and 1.3; with one count the miss would take 3, and if ways led to the
+// next bucket, 7: full buckets come in rows then. With nine of ten they are 1.7, 2.4, 36 and some hundreds.
 type bucket struct {
 	tags [2]atomic.Uint64 // of cells 0 to 7; of 8 to 11, then eight counts of 4 bits
 	slot [bucketCells]atomic.Uint32

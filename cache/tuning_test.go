@@ -7,8 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The policy's constants are the best that a simulator found on real traces, which are not here. What each of them does
-// to hit ratios shows on these as well: accesses that are made up, but are the same each time, as are the hashes.
+// The policy's constants are the best that a simulator found on real traces, which are not here. What each of
+// them does to hit ratios shows on these as well: accesses that are made up, but are the same each time, as are
+// the hashes.
 var tunings = []struct {
 	name  string
 	trace func(yield func(uint64))

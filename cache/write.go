@@ -198,8 +198,9 @@ func (e *engine[K, V]) insert(s *shard[K, V], w *write[K, V]) bool {
 	return true
 }
 
-// exchange is evict and insert in one, for the state in which a cache spends its life: it is full, nothing has expired, and
-// the victim, of q, gives its slot to the newcomer. It reports whether the entry is stored; if not, w may have the victim's room in hand.
+// exchange is evict and insert in one, for the state in which a cache spends its life: it is full, nothing has
+// expired, and the victim, of q, gives its slot to the newcomer. It reports whether the entry is stored; if
+// not, w may have the victim's room in hand.
 func (e *engine[K, V]) exchange(s *shard[K, V], b *slab[K, V], q *queue, w *write[K, V]) bool {
 	full := e.entries.lacks(1) || e.costly && e.bytes.lacks(w.cost)
 	if !full || w.modest || e.grouped || e.notify || q.len == 0 || e.spares(s) || !e.fits(w.cost) || s.expiry.earliest() <= e.clock.now()-e.keep {

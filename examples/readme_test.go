@@ -29,8 +29,8 @@ func indent(text string, n int) string {
 	return b.String()
 }
 
-// The Go code of the README is the finder's own: each block stands, as it is, in a file that the text before it links to.
-// Together they are about forty lines.
+// The Go code of the README is the finder's own: each block stands, as it is, in a file that the text before it
+// links to. Together they are about forty lines.
 func TestTheWiringIsTheFindersOwn(t *testing.T) {
 	link := regexp.MustCompile(`\]\((finder/\S+\.go)\)`)
 	file, lines := "", 0

@@ -18,11 +18,10 @@ const (
 	maxStripes = 64
 )
 
-// stripes are eight counters that are as cheap as an atomic word each while one
-// goroutine writes at a time. When writers meet they are spread over more and
-// more lines, up to four for each processor, and those who go on to meet are spread
-// anew, so that they seldom meet again: the idea of Doug Lea's LongAdder. A counter's value is the sum over all lines.
-// The zero value is ready.
+// stripes are eight counters that are as cheap as an atomic word each while one goroutine writes at a time.
+// When writers meet they are spread over more and more lines, up to four for each processor, and those who go
+// on to meet are spread anew, so that they seldom meet again: the idea of Doug Lea's LongAdder. A counter's
+// value is the sum over all lines. The zero value is ready.
 type stripes struct {
 	first line
 	more  atomic.Pointer[spread[line]] // nil at first; the first line is among them

@@ -51,8 +51,8 @@ func TestInABrowser(t *testing.T) {
 	}
 }
 
-// seeded returns a database with submissions of the last 30 days, the same each time but for the days. None is of the first of them: it may be
-// midnight before somebody looks.
+// seeded returns a database with submissions of the last 30 days, the same each time but for the days. None is
+// of the first of them: it may be midnight before somebody looks.
 func seeded(t *testing.T, n int) (path string) {
 	t.Helper()
 	ministries, err := catalog.BuiltIn()

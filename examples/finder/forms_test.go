@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A form that cannot be read, or is too long, changes nothing: it is no wrong password, and nobody's mistake but its sender's.
+// A form that cannot be read, or is too long, changes nothing: it is no wrong password, and nobody's mistake
+// but its sender's.
 func TestFormsThatCannotBeRead(t *testing.T) {
 	v := start(t)
 	v.signIn()
@@ -35,7 +36,8 @@ func TestFormsThatCannotBeRead(t *testing.T) {
 	require.Zero(t, answer.Limiting.Failed)
 }
 
-// What the page lets in, the server takes: as many characters, of whatever script, and a line that ends as forms end it.
+// What the page lets in, the server takes: as many characters, of whatever script, and a line that ends as
+// forms end it.
 func TestALongTextOfAnyScriptIsTaken(t *testing.T) {
 	v := start(t)
 	v.signIn()

@@ -92,7 +92,8 @@ func TestFiguresComeAsTheyAre(t *testing.T) {
 	}
 }
 
-// A stream ends as it should: who reads it is not cut off in the middle, when the time for finishing requests is over.
+// A stream ends as it should: who reads it is not cut off in the middle, when the time for finishing requests
+// is over.
 func TestStreamsEndWithTheFinder(t *testing.T) {
 	v := start(t)
 	v.signIn()

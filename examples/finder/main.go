@@ -39,9 +39,9 @@ import (
 	"github.com/ministryfinder/bounded/examples/finder/internal/web"
 )
 
-// heapSample is how many bytes are allocated between two samples of the heap profiles. At the runtime's own rate, half a megabyte, the
-// live heap of this program is a dozen samples, in which nothing can be seen; and for minutes after the start the runtime meets call
-// paths that are new to it, and takes memory to count them.
+// heapSample is how many bytes are allocated between two samples of the heap profiles. At the runtime's own
+// rate, half a megabyte, the live heap of this program is a dozen samples, in which nothing can be seen; and
+// for minutes after the start the runtime meets call paths that are new to it, and takes memory to count them.
 const heapSample = 64 << 10
 
 func init() { runtime.MemProfileRate = heapSample } // as early as can be: it must not change later

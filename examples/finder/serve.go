@@ -17,8 +17,8 @@ import (
 // meanwhile. The database closes after both, which takes 6 s if it hangs and nearly nothing otherwise.
 const finishTimeout = 5 * time.Second
 
-// serve answers at listener until ctx ends and the requests then in progress are answered, or finishTimeout has passed. An
-// answer may take as long as the slowest statement of the database, and 10 s to be read.
+// serve answers at listener until ctx ends and the requests then in progress are answered, or finishTimeout has
+// passed. An answer may take as long as the slowest statement of the database, and 10 s to be read.
 func serve(ctx context.Context, listener net.Listener, site *web.Site, statement time.Duration) error {
 	server := &http.Server{
 		Handler:           site.Handler(),

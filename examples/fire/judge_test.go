@@ -75,7 +75,8 @@ func TestOnlyTheFaultExcusesA5xx(t *testing.T) {
 	require.Contains(t, judgeTroubles(at(11, 503, false), fault)[0], "POST /api/submit: status 503 after 500ms: a b")
 }
 
-// Two minutes of the noise that a collector makes: what leaks a MB a minute is found in it, and what is flat is not taken for that.
+// Two minutes of the noise that a collector makes: what leaks a MB a minute is found in it, and what is flat is
+// not taken for that.
 func TestMemoryThatRisesIsFound(t *testing.T) {
 	series := func(perMinute float64) (list []trend.Point) {
 		for i := range 480 {
@@ -91,7 +92,8 @@ func TestMemoryThatRisesIsFound(t *testing.T) {
 	require.Contains(t, judgeMemory(series(0)[:5])[0], "5 times only")
 }
 
-// The memory is watched from the end of the warm-up to the end of the load; if that is too short, it is not judged, and the report says so.
+// The memory is watched from the end of the warm-up to the end of the load; if that is too short, it is not
+// judged, and the report says so.
 func TestOnlyWarmMemoryIsJudged(t *testing.T) {
 	seen := func(load time.Duration) *report {
 		r := &report{plan: plan{clients: 16, warmUp: time.Minute, load: load}, storm: newStorm(), back: true, said: "Stopped.", restored: noon.Add(load + 8*time.Second)}

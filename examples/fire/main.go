@@ -1,14 +1,16 @@
-// Fire is the finder under fire: all its doors are stormed at full speed, its database is killed and brought back, and it is
-// told to end while the storm goes on. Then the books are compared.
+// Fire is the finder under fire: all its doors are stormed at full speed, its database is killed and brought
+// back, and it is told to end while the storm goes on. Then the books are compared.
 //
 //	go run -C examples ./fire
 //
-// It builds the finder, and starts it and a PostgreSQL of its own as processes, which takes Linux; nothing leaves the machine.
-// It takes five minutes, prints a table of what was seen, and ends with 0 if all was as promised and with 1 if not:
+// It builds the finder, and starts it and a PostgreSQL of its own as processes, which takes Linux; nothing
+// leaves the machine. It takes five minutes, prints a table of what was seen, and ends with 0 if all was as
+// promised and with 1 if not:
 //
 //   - no request is lost: what was answered with success is in the database at the end, once;
 //   - no answer is a 5xx, but from the moment the database dies until it is back and what waited is written;
-//   - the resident memory is flat once all is warm: zero is in the confidence interval of its slope; and no container passes its bound;
+//   - the resident memory is flat once all is warm: zero is in the confidence interval of its slope; and no
+//     container passes its bound;
 //   - as many goroutines are left after the load as there were before it;
 //   - on SIGTERM what has begun is answered, and the process ends with status 0.
 package main

@@ -44,8 +44,8 @@ func readStored(ctx context.Context, url string) ([]stored, error) {
 	})
 }
 
-// compare returns what is wrong with what the database has: promises that were broken, and submissions that were never
-// sent or came twice. Programs sent marks up to the last one.
+// compare returns what is wrong with what the database has: promises that were broken, and submissions that
+// were never sent or came twice. Programs sent marks up to the last one.
 func (p promises) compare(have []stored, last uint64) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	byID := make(map[string]stored, len(have))

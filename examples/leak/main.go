@@ -1,5 +1,5 @@
-// Leak is the incident as a program: the same traffic against an app with plain maps and slices, as it was before, and against one
-// with the containers of this library, each in a process of its own.
+// Leak is the incident as a program: the same traffic against an app with plain maps and slices, as it was
+// before, and against one with the containers of this library, each in a process of its own.
 //
 //	go run -C examples ./leak
 //	go run -C examples ./leak -limit 500MB -svg leak.svg

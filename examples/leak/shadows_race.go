@@ -2,5 +2,6 @@
 
 package main
 
-// shadows is how many times as much memory as else a program may take: the race detector remembers who used each word.
+// shadows is how many times as much memory as else a program may take: the race detector remembers who used
+// each word.
 const shadows = 2

@@ -31,9 +31,9 @@ type request struct {
 	signIn   bool // with a wrong password
 }
 
-// A generator makes traffic: half of it asks for the same two hundred answers, the other half for ones that nobody asked for before;
-// one in twenty signs in with a wrong password, each time from another address; one in fifty hits an
-// endpoint that nobody knew of, and one in a hundred an error with a text of its own.
+// A generator makes traffic: half of it asks for the same two hundred answers, the other half for ones that
+// nobody asked for before; one in twenty signs in with a wrong password, each time from another address; one in
+// fifty hits an endpoint that nobody knew of, and one in a hundred an error with a text of its own.
 type generator struct {
 	r *rand.Rand
 	n int

@@ -31,7 +31,8 @@ func (r record) writeJSON(out io.Writer) error {
 	return e.Encode(r)
 }
 
-// writeFile has write fill the file name, if there is one. Readers see what was there before or all of the new, never a part.
+// writeFile has write fill the file name, if there is one. Readers see what was there before or all of the new,
+// never a part.
 func writeFile(name string, write func(io.Writer) error) (err error) {
 	if name == "" {
 		return nil

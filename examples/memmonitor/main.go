@@ -3,7 +3,8 @@
 //	go run -C examples ./memmonitor -status
 //	go run -C examples ./memmonitor -interval 30 -duration 3600 -json memory.json -report memory.html
 //
-// It asks /api/memory-status, /api/health and /api/metrics, which the finder answers as the Python application before it did.
+// It asks /api/memory-status, /api/health and /api/metrics, which the finder answers as the Python application
+// before it did.
 package main
 
 import (
@@ -158,7 +159,8 @@ func printUsage(out io.Writer) {
 	fmt.Fprint(out, exits)
 }
 
-// The least and the most that a time may be. A millisecond is for tests of a service, and the most keeps sums in range.
+// The least and the most that a time may be. A millisecond is for tests of a service, and the most keeps sums
+// in range.
 const (
 	leastTime = time.Millisecond
 	mostTime  = 10 * 365 * 24 * time.Hour

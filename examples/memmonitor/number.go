@@ -64,7 +64,8 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &n.value)
 }
 
-// A document is an answer in JSON of which nothing is certain: what is absent or of another kind than wanted is unknown.
+// A document is an answer in JSON of which nothing is certain: what is absent or of another kind than wanted is
+// unknown.
 type document struct{ value any }
 
 func parse(body []byte) (document, error) {

@@ -83,7 +83,8 @@ func (r record) charts() (list []template.HTML, err error) {
 // chartPoints is how many points a chart has, evenly spaced in time.
 const chartPoints = 121
 
-// lines returns the curves of which something is known. Between two measurements, and where one failed, a curve goes on as it was.
+// lines returns the curves of which something is known. Between two measurements, and where one failed, a curve
+// goes on as it was.
 func (r record) lines(curves []curve) (lines chart.Lines) {
 	from, to := r.Summary.From, r.Summary.To
 	if !from.Before(to) {
@@ -106,7 +107,8 @@ func (r record) lines(curves []curve) (lines chart.Lines) {
 	return lines
 }
 
-// resample returns the last known figure at each point of a chart, before the first that one, and whether there is any.
+// resample returns the last known figure at each point of a chart, before the first that one, and whether there
+// is any.
 func (r record) resample(of func(*measurement) number, from time.Time, step time.Duration) (values []float64, known bool) {
 	last, next := number{}, 0
 	for i := range r.Measurements {

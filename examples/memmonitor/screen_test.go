@@ -96,7 +96,8 @@ func TestWithoutADurationThereIsNoBar(t *testing.T) {
 	require.LessOrEqual(t, utf8.RuneCountInString(half), 60)
 }
 
-// The page has the verdict, the table and the charts, and nothing of it comes from elsewhere or is what a service made it.
+// The page has the verdict, the table and the charts, and nothing of it comes from elsewhere or is what a
+// service made it.
 func TestTheReportStandsAlone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "memory.html")
 	service := newService(func(i int) float64 { return 100 + float64(i) })

@@ -4,7 +4,8 @@ package main
 const maxSeries = 20_000
 
 // A series holds measurements, oldest first, and never more than its bound: when it is full every second is
-// dropped, and from then on only as many are taken in as keep the distances equal. So it covers the whole time, ever more coarsely.
+// dropped, and from then on only as many are taken in as keep the distances equal. So it covers the whole time,
+// ever more coarsely.
 type series struct {
 	bound  int
 	kept   []measurement

@@ -30,8 +30,8 @@ type summary struct {
 	// TillLimit is unknown if there is no limit, or no growth towards it.
 	TillLimit number `json:"hours_till_limit"`
 
-	// Young is how many seconds the service had been up when it was first measured, if it has been watched for longer than that. What
-	// fills its caches in that time looks like a leak.
+	// Young is how many seconds the service had been up when it was first measured, if it has been watched for
+	// longer than that. What fills its caches in that time looks like a leak.
 	Young number `json:"uptime_at_first_seconds_if_young"`
 
 	Warnings map[string]int `json:"warnings"` // measurements with a warning, by kind
@@ -156,8 +156,8 @@ func halves(points []trend.Point) number {
 	return exactly(mean(points[len(points)-n:]) - mean(points[:n]))
 }
 
-// tillLimit returns in how many hours the memory reaches the limit at the rate of the second half, if that is certain to be
-// more than zero.
+// tillLimit returns in how many hours the memory reaches the limit at the rate of the second half, if that is
+// certain to be more than zero.
 func tillLimit(limit number, points []trend.Point, t *trend.Trend) number {
 	if !limit.known || t.Confidence < leakConfidence || t.LateRate <= 0 {
 		return number{}

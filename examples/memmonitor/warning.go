@@ -46,8 +46,8 @@ type alerts struct {
 
 func newAlerts() *alerts { return &alerts{active: make(map[string]bool), counts: make(map[string]int)} }
 
-// note takes the warnings of a measurement in, and returns the lines to be said: of those that have begun or are over, and of
-// a health that is ill in another way than before.
+// note takes the warnings of a measurement in, and returns the lines to be said: of those that have begun or
+// are over, and of a health that is ill in another way than before.
 func (a *alerts) note(m *measurement) (lines []string) {
 	now := make(map[string]bool)
 	for _, w := range m.warnings() {

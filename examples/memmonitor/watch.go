@@ -19,8 +19,8 @@ func newWatch(c *client, o options, out *console) *watch {
 	return &watch{client: c, options: o, console: out, series: newSeries(maxSeries), alerts: newAlerts()}
 }
 
-// run measures until ctx ends or the duration is over. Measurements are due at whole intervals from the beginning; one that
-// is late is skipped, not made up for.
+// run measures until ctx ends or the duration is over. Measurements are due at whole intervals from the
+// beginning; one that is late is skipped, not made up for.
 func (w *watch) run(ctx context.Context) {
 	begun := time.Now()
 	timer, tick := time.NewTimer(0), time.NewTicker(time.Second)

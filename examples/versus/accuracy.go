@@ -133,11 +133,13 @@ func sorted(values []peer.Value, n int) []float64 {
 	return list
 }
 
-// A miss is how far an answer is from the exact one, both in per cent: in value, of the exact one, and in rank, of all.
+// A miss is how far an answer is from the exact one, both in per cent: in value, of the exact one, and in rank,
+// of all.
 type miss struct{ value, rank float64 }
 
-// missed returns how far an answer is from the q-quantile of values that are in order. In rank it is as many values away
-// as would have to change sides for no more than q of all to be below it, and no less than q not above.
+// missed returns how far an answer is from the q-quantile of values that are in order. In rank it is as many
+// values away as would have to change sides for no more than q of all to be below it, and no less than q not
+// above.
 func missed(values []float64, q, answer float64) miss {
 	if math.IsNaN(answer) {
 		return miss{math.NaN(), math.NaN()}

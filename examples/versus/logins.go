@@ -228,8 +228,8 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 // guesses are attempts that were let in, in order: when each began and when it had ended.
 type guesses [][2]time.Time
 
-// within returns the most that were certainly in one window. On a busy machine they come later than they were meant to, so the
-// clock decides and not the plan.
+// within returns the most that were certainly in one window. On a busy machine they come later than they were
+// meant to, so the clock decides and not the plan.
 func (g guesses) within(window time.Duration) (most int) {
 	for i := range g {
 		for j := i; j < len(g) && (j == i || g[j][1].Sub(g[i][0]) < window); j++ {

@@ -78,7 +78,8 @@ func versionsOf(observers []peer.Observer) string {
 	return strings.Join(list, ", ")
 }
 
-// times returns 1,024 response times of a log-normal distribution: a median of 5 ms, and one in a hundred above 50 ms.
+// times returns 1,024 response times of a log-normal distribution: a median of 5 ms, and one in a hundred above
+// 50 ms.
 func times() []peer.Value {
 	random := rand.New(rand.NewPCG(1, 2))
 	values := make([]peer.Value, 1<<10)
@@ -147,7 +148,8 @@ func (m *metrics) observe(e *env, progress *meter, observers []peer.Observer) er
 	return nil
 }
 
-// observing returns a function that observes the values numbered i up to end, beginning anew with the first where they end.
+// observing returns a function that observes the values numbered i up to end, beginning anew with the first
+// where they end.
 func observing(d interface{ Observe(peer.Value) }, values []peer.Value) func(i, end int) {
 	return func(i, end int) {
 		for ; i < end; i++ {
@@ -161,8 +163,8 @@ type idle struct{}
 
 func (idle) Observe(peer.Value) {}
 
-// spread returns how wide the middle half of the figures of a row is, in per cent of their median: in the middle of all
-// rows, and at most.
+// spread returns how wide the middle half of the figures of a row is, in per cent of their median: in the
+// middle of all rows, and at most.
 func spread(rows map[string][]float64) (typical, worst float64) {
 	var all []float64
 	for _, figures := range rows {
@@ -200,8 +202,8 @@ func filled(o peer.Observer, values []peer.Value) (peer.Distribution, error) {
 	return d, nil
 }
 
-// drive returns the ns of each of the calls that f makes, those numbered i up to end, by so many goroutines on as many
-// processors.
+// drive returns the ns of each of the calls that f makes, those numbered i up to end, by so many goroutines on
+// as many processors.
 func (m *metrics) drive(procs int, f func(i, end int)) float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	runtime.GC()
@@ -383,7 +385,8 @@ func (m *metrics) read(e *env, progress *meter, monitors []peer.Monitor) error {
 
 const endpoints, kinds = 50, 100
 
-// fullService returns a service that has seen requests of each class of status to each endpoint, and each kind of error.
+// fullService returns a service that has seen requests of each class of status to each endpoint, and each kind
+// of error.
 func fullService(monitor peer.Monitor, values []peer.Value) (peer.Service, error) {
 	s, err := monitor.New()
 	if err != nil {

@@ -10,13 +10,15 @@ import (
 // Period is how often a clock in use is set.
 const Period = time.Millisecond
 
-// A Clock tells the time since its base, by the monotonic clock: setting the wall clock moves nothing. To read that
-// costs as much as a look into a map, so there is a copy, which a timer sets once in a Period for as long as somebody
-// looks at it. After a Period in which nobody did, the timer is not armed again and the copy is marked as stopped: a clock
-// that nobody looks at costs nothing, and one that is dropped is collected, for the timer knows the clock alone.
+// A Clock tells the time since its base, by the monotonic clock: setting the wall clock moves nothing. To read
+// that costs as much as a look into a map, so there is a copy, which a timer sets once in a Period for as long
+// as somebody looks at it. After a Period in which nobody did, the timer is not armed again and the copy is
+// marked as stopped: a clock that nobody looks at costs nothing, and one that is dropped is collected, for the
+// timer knows the clock alone.
 //
-// The copy is never ahead of the true time. It is behind by a Period at most while timers fire when they should; the runtime
-// fires them late by about 10 ms when every processor is kept by a goroutine that does not yield.
+// The copy is never ahead of the true time. It is behind by a Period at most while timers fire when they
+// should; the runtime fires them late by about 10 ms when every processor is kept by a goroutine that does not
+// yield.
 //
 // The timer belongs to whoever looked at a stopped clock first. In a synctest bubble that is the bubble,
 // whose clock is then the one that is read. All methods may be called from any goroutine.
@@ -35,8 +37,8 @@ func New(base time.Time) *Clock { return &Clock{base: base} }
 // Precise returns the nanoseconds since the base, and one: so that it is never zero.
 func (c *Clock) Precise() int64 { return max(0, int64(time.Since(c.base))) + 1 }
 
-// Now returns a time that is not later than Precise. Who finds the clock stopped while another starts it gets the precise time, which
-// may be a little later than what he gets next.
+// Now returns a time that is not later than Precise. Who finds the clock stopped while another starts it gets
+// the precise time, which may be a little later than what he gets next.
 func (c *Clock) Now() int64 {
 	if t := c.copy.Load(); t != 0 {
 		if c.looked.Load() == 0 {

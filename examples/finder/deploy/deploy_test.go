@@ -33,8 +33,8 @@ func instructions(t *testing.T, name string) (list []string) {
 	return list
 }
 
-// The program that the container file builds needs nothing beside itself: it runs as nobody in a root with an empty /tmp,
-// with the variables of the file, and ends on its signal. It starts with its database away.
+// The program that the container file builds needs nothing beside itself: it runs as nobody in a root with an
+// empty /tmp, with the variables of the file, and ends on its signal. It starts with its database away.
 func TestTheProgramRunsAlone(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("chroot takes root")

@@ -2,9 +2,9 @@
 //
 // If Chromium is not installed, the script install of this folder installs it, which takes Debian and root.
 //
-// It is driven by chromedp. The other well-known driver for Go, rod, brings a browser of its own and had its last
-// release in July 2024; chromedp follows the protocol of today's Chromium, talks to it through a pipe, so that no port
-// is open, and needs two modules besides itself.
+// It is driven by chromedp. The other well-known driver for Go, rod, brings a browser of its own and had its
+// last release in July 2024; chromedp follows the protocol of today's Chromium, talks to it through a pipe, so
+// that no port is open, and needs two modules besides itself.
 package browser
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Screenshots is the variable that names the directory for screenshots. Without it none are taken: they would go with the
-// test, and take time.
+// Screenshots is the variable that names the directory for screenshots. Without it none are taken: they would
+// go with the test, and take time.
 const Screenshots = "BROWSER_SCREENSHOTS"
 
 // They are generous: machines that test are busy.
@@ -114,8 +114,8 @@ func (b *Browser) Close() error {
 	return remove(b.dir)
 }
 
-// remove removes a directory, again and again until it succeeds: helpers of Chromium that have been killed may take a moment to end,
-// and write there meanwhile.
+// remove removes a directory, again and again until it succeeds: helpers of Chromium that have been killed may
+// take a moment to end, and write there meanwhile.
 func remove(dir string) error {
 	for deadline := time.Now().Add(stopTimeout); ; time.Sleep(pollInterval) {
 		if err := os.RemoveAll(dir); err == nil || time.Now().After(deadline) {
@@ -124,7 +124,8 @@ func remove(dir string) error {
 	}
 }
 
-// A View is how a visitor looks at pages. The zero View is that of a desk: 1440 by 900 pixels, light, with JavaScript.
+// A View is how a visitor looks at pages. The zero View is that of a desk: 1440 by 900 pixels, light, with
+// JavaScript.
 type View struct {
 	Width, Height int
 	Dark          bool // the visitor prefers dark colours
@@ -137,8 +138,8 @@ var (
 	Phone = View{Width: 375, Height: 812}
 )
 
-// Open opens an empty page that knows nothing of others: no cookie, no cache. The end of the test closes it, and fails if
-// one of the documents that it showed has complained.
+// Open opens an empty page that knows nothing of others: no cookie, no cache. The end of the test closes it,
+// and fails if one of the documents that it showed has complained.
 func (b *Browser) Open(t testing.TB, view View) *Page {
 	t.Helper()
 	p := &Page{t: t, dir: os.Getenv(Screenshots)}

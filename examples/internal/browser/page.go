@@ -110,8 +110,8 @@ func (p *Page) Go(address string) (status int) {
 	return statusOf(run(p, "going to "+address, chromedp.NavigateResponse(address)))
 }
 
-// Follow clicks on the first element that matches a CSS selector, waits for the document to which that leads, and returns
-// its status.
+// Follow clicks on the first element that matches a CSS selector, waits for the document to which that leads,
+// and returns its status.
 func (p *Page) Follow(selector string) (status int) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -167,8 +167,8 @@ func (p *Page) Path() string {
 	return Eval[string](p, "location.pathname + location.search")
 }
 
-// Eval returns the value of an expression, or of the promise that it is. It works with JavaScript off, which is off for
-// the page only.
+// Eval returns the value of an expression, or of the promise that it is. It works with JavaScript off, which is
+// off for the page only.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
 	return run(p, expression, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -186,7 +186,8 @@ func (p *Page) Until(expression string) {
 	}
 }
 
-// Screenshot writes a picture of the whole document, NAME.png, into the directory that the variable [Screenshots] names.
+// Screenshot writes a picture of the whole document, NAME.png, into the directory that the variable
+// [Screenshots] names.
 func (p *Page) Screenshot(name string) {
 	p.t.Helper()
 	if p.dir == "" {
@@ -204,9 +205,9 @@ func (p *Page) Overflow() int {
 	return Eval[int](p, "document.documentElement.scrollWidth - innerWidth")
 }
 
-// Complaints returns what the documents have complained about so far: exceptions that nobody caught, what was written to
-// the console as an error or a warning, breaches of the content security policy, and parts of a document that could not
-// be had. Whoever expects some can [Page.Forgive] them.
+// Complaints returns what the documents have complained about so far: exceptions that nobody caught, what was
+// written to the console as an error or a warning, breaches of the content security policy, and parts of a
+// document that could not be had. Whoever expects some can [Page.Forgive] them.
 func (p *Page) Complaints() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -27,7 +27,8 @@ import (
 //go:embed install
 var install []byte
 
-// programs returns the folder of PostgreSQL's programs, the newest if there are several, and installs them if there are none.
+// programs returns the folder of PostgreSQL's programs, the newest if there are several, and installs them if
+// there are none.
 func programs() (string, error) {
 	if bin := installed(); bin != "" {
 		return bin, nil
@@ -84,8 +85,8 @@ func freePort() (port int, claim net.Listener, err error) {
 	return 0, nil, fmt.Errorf("postgres: no free port: %w", err)
 }
 
-// claimPort keeps a port from other servers of this package, those of other processes included, until the claim is closed. It listens at
-// an address where no server does.
+// claimPort keeps a port from other servers of this package, those of other processes included, until the claim
+// is closed. It listens at an address where no server does.
 func claimPort(port int) (claim net.Listener, err error) {
 	if claim, err = net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port)); err != nil {
 		return nil, err

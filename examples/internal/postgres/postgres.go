@@ -173,7 +173,8 @@ func (s *Server) RestartWith(args ...string) error {
 	}
 }
 
-// Stop stops the server in good order: it ends the connections and stores all. A server that does not run stays as it is.
+// Stop stops the server in good order: it ends the connections and stores all. A server that does not run stays
+// as it is.
 func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil

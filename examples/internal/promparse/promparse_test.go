@@ -249,7 +249,8 @@ func TestTextHasNothingForPromlintToSay(t *testing.T) {
 	problems, err := promlint.New(&text).Lint()
 	require.NoError(t, err)
 	for _, p := range problems {
-		// The figures of a ring have a gauge of how many observations it holds, which falls: it is no part of a summary.
+		// The figures of a ring have a gauge of how many observations it holds, which falls: it is no part of a
+		// summary.
 		if !slices.Contains([]string{"query_times_count", "empty_times_count", "sizes_count", "room_count"}, p.Metric) || !strings.Contains(p.Text, `"_count" suffix`) {
 			require.Fail(t, p.Metric, p.Text)
 		}

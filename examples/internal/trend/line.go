@@ -7,10 +7,11 @@ const lineBlocks = 20
 
 // A Line is the straight line that fits a series of points best, that of least squares, with how sure its slope is.
 //
-// Neighbours resemble each other (what is resident now was so a moment ago), so that hundreds of them say no more than a few: an
-// interval that took each for a witness of its own would be far too narrow. That is met twice. The line is drawn through the means
-// of at most twenty blocks of points. And if neighbouring blocks still lie on the same side of the line, they count as fewer, as
-// n(1-r)/(1+r) if r is their correlation (Santer et al., Journal of Geophysical Research 105, 2000, pages 7337 to 7356).
+// Neighbours resemble each other (what is resident now was so a moment ago), so that hundreds of them say no
+// more than a few: an interval that took each for a witness of its own would be far too narrow. That is met
+// twice. The line is drawn through the means of at most twenty blocks of points. And if neighbouring blocks
+// still lie on the same side of the line, they count as fewer, as n(1-r)/(1+r) if r is their correlation
+// (Santer et al., Journal of Geophysical Research 105, 2000, pages 7337 to 7356).
 type Line struct {
 	PerHour   float64 // the slope
 	Error     float64 // its standard error
@@ -75,8 +76,9 @@ func effective(rests []float64) (witnesses, squares float64) {
 	return max(n*(1-r)/(1+r), 4), squares
 }
 
-// student returns what a variable of Student's distribution, with two degrees of freedom or more, exceeds in one direction or the other
-// once in twenty times: to a hundredth of it (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5).
+// student returns what a variable of Student's distribution, with two degrees of freedom or more, exceeds in
+// one direction or the other once in twenty times: to a hundredth of it (Abramowitz and Stegun, Handbook of
+// Mathematical Functions, 26.7.5).
 func student(freedom float64) float64 {
 	const z = 1.959964 // that of the normal distribution
 	const z2 = z * z

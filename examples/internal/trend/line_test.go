@@ -40,8 +40,8 @@ func TestStudentIsThatOfTheTables(t *testing.T) {
 	}
 }
 
-// watched is what is seen of a figure in two minutes, four times a second: value after so many minutes, and noise whose
-// neighbours resemble each other for a time.
+// watched is what is seen of a figure in two minutes, four times a second: value after so many minutes, and
+// noise whose neighbours resemble each other for a time.
 func watched(r *rand.Rand, resemble time.Duration, noise float64, value func(minutes float64) float64) []Point {
 	const every = time.Second / 4
 	keep := 0.0

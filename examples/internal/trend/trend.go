@@ -26,11 +26,12 @@ type Point struct {
 
 // A Trend is how a series of points goes, in their unit.
 //
-// The series is cut into at most ten blocks, and of each only the lowest value is kept, its low-water mark: memory that a collector
-// lets grow and cuts back has level marks, and memory that leaks has rising ones. The rate is the median of the slopes between any two marks
-// (Theil, 1950; Sen, 1968), the confidence that of the one-sided test of Mann (1945) and Kendall (1975) with its
-// correction for ties. It assumes that without a leak the marks come in any order, which is so for waves of up to about half the time watched:
-// a longer one that is seen rising only looks like a leak, as does a cache that is still filling.
+// The series is cut into at most ten blocks, and of each only the lowest value is kept, its low-water mark:
+// memory that a collector lets grow and cuts back has level marks, and memory that leaks has rising ones. The
+// rate is the median of the slopes between any two marks (Theil, 1950; Sen, 1968), the confidence that of the
+// one-sided test of Mann (1945) and Kendall (1975) with its correction for ties. It assumes that without a leak
+// the marks come in any order, which is so for waves of up to about half the time watched: a longer one that is
+// seen rising only looks like a leak, as does a cache that is still filling.
 type Trend struct {
 	Blocks     int     `json:"blocks"`
 	PerHour    float64 `json:"per_hour"`             // over all marks

@@ -18,8 +18,8 @@ const maxAnswer = 64 << 10
 // errRefused is of an answer that another attempt will not change.
 var errRefused = errors.New("the webhook refuses it")
 
-// Deliver sends the alerts that wait, the oldest first, until none waits or an attempt fails. After a failure it does nothing
-// for 5 s, then for twice as long each time, up to 10 minutes. It is a job of the janitor.
+// Deliver sends the alerts that wait, the oldest first, until none waits or an attempt fails. After a failure
+// it does nothing for 5 s, then for twice as long each time, up to 10 minutes. It is a job of the janitor.
 func (b *Board) Deliver(ctx context.Context) error {
 	b.deliver.Lock()
 	defer b.deliver.Unlock()

@@ -34,8 +34,8 @@ const (
 // ErrWrong is returned by SignIn for a wrong name or password; which of them, it does not say.
 var ErrWrong = errors.New("auth: wrong name or password")
 
-// A LockedError is returned by SignIn to an address that has guessed too often, and to strangers while too many of them
-// try the same account.
+// A LockedError is returned by SignIn to an address that has guessed too often, and to strangers while too many
+// of them try the same account.
 type LockedError struct{ RetryAfter time.Duration }
 
 // Error says for how long the address is locked.
@@ -130,9 +130,10 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, user, password str
 
 // guard looks at a name and a password if the visitor may still try, for the form as well as for basic auth.
 //
-// The attempt is charged before the password is looked at, so that guesses sent at the same time do not all pass.
-// A wrong name takes as long as a wrong password, and has a budget of its own as the right one has. Whoever has signed
-// in before, from the same browser or address, is let try even while others use up that of the account.
+// The attempt is charged before the password is looked at, so that guesses sent at the same time do not all
+// pass. A wrong name takes as long as a wrong password, and has a budget of its own as the right one has.
+// Whoever has signed in before, from the same browser or address, is let try even while others use up that of
+// the account.
 func (a *Auth) guard(r *http.Request, user, password, device string) error {
 	addr, err := a.Tracker.ClientIP(r)
 	if err != nil {
@@ -189,8 +190,8 @@ func (a *Auth) Holds(r *http.Request) bool {
 // Load gives the request to next the visitor's session.
 func (a *Auth) Load(next http.Handler) http.Handler { return a.manager.LoadAndSave(next) }
 
-// Require calls next for who has signed in, or sends the name and the password along with the request (basic auth), and
-// sends others to the door. It belongs inside of Load.
+// Require calls next for who has signed in, or sends the name and the password along with the request (basic
+// auth), and sends others to the door. It belongs inside of Load.
 func (a *Auth) Require(next http.Handler, door string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.SignedIn(r) {

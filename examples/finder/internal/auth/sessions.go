@@ -7,9 +7,9 @@ import (
 	"github.com/ministryfinder/bounded/cache"
 )
 
-// Sessions keeps the sessions of administrators. It is a scs.Store with a bound: of more sessions than there may be, the
-// least used end early, and their owners sign in again. Only who has signed in gets one, so a stranger cannot
-// fill it. A restart ends them all.
+// Sessions keeps the sessions of administrators. It is a scs.Store with a bound: of more sessions than there
+// may be, the least used end early, and their owners sign in again. Only who has signed in gets one, so a
+// stranger cannot fill it. A restart ends them all.
 type Sessions struct {
 	cache *cache.Cache[string, []byte]
 }

@@ -56,7 +56,8 @@ func (a *Audience) List(question string) *[]string {
 	panic("catalog: no question is named " + question)
 }
 
-// The longest texts a ministry may have, in characters of any script. They bound a page of fifty ministries, and a cached one.
+// The longest texts a ministry may have, in characters of any script. They bound a page of fifty ministries,
+// and a cached one.
 const (
 	maxKey     = 64
 	maxLine    = 200

@@ -68,9 +68,9 @@ func (c *Cache) Stats() cache.Stats { return c.answers.Stats() }
 //   - If the request was authorized, or came with a cookie, Cache-Control says public.
 //
 // An answer that is kept gets an ETag if it has none; who names it in If-None-Match gets 304. A request is
-// answered anew if it says no-cache, or by max-age or min-fresh that what is kept is too old for it, or if it is for a Range; one with
-// no-store leaves no trace. A request of another method that succeeds drops what was kept for its URL. What is stale
-// is never sent, and Expires is not looked at.
+// answered anew if it says no-cache, or by max-age or min-fresh that what is kept is too old for it, or if it
+// is for a Range; one with no-store leaves no trace. A request of another method that succeeds drops what was
+// kept for its URL. What is stale is never sent, and Expires is not looked at.
 //
 // Those who ask for the same at the same time wait for one call of next. Its answer is whole before anybody
 // gets it: do not put the cache before what streams.

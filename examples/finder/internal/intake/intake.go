@@ -1,5 +1,5 @@
-// Package intake takes a visitor's answers: it finds the ministries that fit them, and keeps the submission. The pages
-// and the interface for programs share it.
+// Package intake takes a visitor's answers: it finds the ministries that fit them, and keeps the submission.
+// The pages and the interface for programs share it.
 package intake
 
 import (
@@ -44,9 +44,9 @@ type Receipt struct {
 	Outcome     Outcome
 }
 
-// Submit returns the ministries that fit the answers, and keeps the submission under the id, or under a new one if id is
-// none of [NewID]. The visitor gets the suggestions even if the submission cannot be kept: they did not come to be
-// counted. The error is that of the match.
+// Submit returns the ministries that fit the answers, and keeps the submission under the id, or under a new one
+// if id is none of [NewID]. The visitor gets the suggestions even if the submission cannot be kept: they did
+// not come to be counted. The error is that of the match.
 func (d *Desk) Submit(ctx context.Context, id string, answers quiz.Answers) (Receipt, error) {
 	ctx = context.WithoutCancel(ctx) // as in Keep
 	suggestions, err := d.Matcher.Match(ctx, answers)

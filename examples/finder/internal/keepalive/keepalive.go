@@ -1,5 +1,5 @@
-// Package keepalive asks the service for its own health now and then, by its outer address, so that a host that puts idle
-// services to sleep lets it run: often by day, when the parish is awake, and seldom at night.
+// Package keepalive asks the service for its own health now and then, by its outer address, so that a host that
+// puts idle services to sleep lets it run: often by day, when the parish is awake, and seldom at night.
 package keepalive
 
 import (

@@ -101,7 +101,8 @@ func (l *live) rates(s *Sample, hits, misses, observed uint64) {
 	l.at, l.hits, l.misses, l.observed = now, hits, misses, observed
 }
 
-// add keeps a sample and hands it to those who watch. Who is not ready for it misses it: nobody makes the janitor wait.
+// add keeps a sample and hands it to those who watch. Who is not ready for it misses it: nobody makes the
+// janitor wait.
 func (l *live) add(s Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,8 +128,8 @@ func (l *live) list() []Sample {
 	return samples
 }
 
-// watch returns a channel of the samples to come, which is closed when there are no more, and what ends it. It returns
-// false if too many watch already.
+// watch returns a channel of the samples to come, which is closed when there are no more, and what ends it. It
+// returns false if too many watch already.
 func (l *live) watch() (samples <-chan Sample, end func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,6 +159,6 @@ func (l *live) close() {
 // Samples returns the last samples, the oldest first.
 func (m *Monitor) Samples() []Sample { return m.live.list() }
 
-// WatchSamples returns a channel of the samples to come, one each 2 s, which is closed when there are no more, and a function
-// that ends it. It returns false if 32 watch already.
+// WatchSamples returns a channel of the samples to come, one each 2 s, which is closed when there are no more,
+// and a function that ends it. It returns false if 32 watch already.
 func (m *Monitor) WatchSamples() (samples <-chan Sample, end func(), ok bool) { return m.live.watch() }

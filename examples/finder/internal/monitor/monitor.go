@@ -117,7 +117,8 @@ func New(parts Parts) (*Monitor, error) {
 	return m, nil
 }
 
-// addJobs gives the janitor what is to be done regularly. What may wait for somebody else is a Func, which delays no sweeper.
+// addJobs gives the janitor what is to be done regularly. What may wait for somebody else is a Func, which
+// delays no sweeper.
 func (m *Monitor) addJobs() error {
 	p := m.parts
 	var errs []error

@@ -11,8 +11,8 @@ import (
 	"github.com/ministryfinder/bounded/metrics"
 )
 
-// A system tells what the library's metrics do not: the address space of the process, and how busy the machine is. What the
-// machine does not tell is unknown, or nil.
+// A system tells what the library's metrics do not: the address space of the process, and how busy the machine
+// is. What the machine does not tell is unknown, or nil.
 type system struct {
 	self *process.Process // nil: unknown
 	disk string           // a directory of the disk in question

@@ -50,7 +50,8 @@ func NewMatcher(source Source, c MatcherConfig) (*Matcher, error) {
 	return &Matcher{source: source, matches: matches, dependent: matches.Group("ministries"), ministries: ministries}, nil
 }
 
-// Match returns the suggestions for normalized answers. Visitors with the same answers at the same time share one search.
+// Match returns the suggestions for normalized answers. Visitors with the same answers at the same time share
+// one search.
 func (m *Matcher) Match(ctx context.Context, a Answers) ([]Suggestion, error) {
 	return m.dependent.GetOrLoad(ctx, a.String(), func(ctx context.Context, _ string) ([]Suggestion, error) {
 		ministries, err := m.Ministries(ctx)

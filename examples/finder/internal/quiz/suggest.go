@@ -31,8 +31,8 @@ const narrowAges = 2
 // or a particular audience with the visitor, and each thing shared is a reason. Where nothing is shared with any
 // of them, all are returned without a reason, rather than none.
 //
-// Among equal scores the more particular ministry, which attracts for fewer reasons, comes first, then the name decides.
-// The same input always gives the same output. Suggest keeps nothing and changes nothing.
+// Among equal scores the more particular ministry, which attracts for fewer reasons, comes first, then the name
+// decides. The same input always gives the same output. Suggest keeps nothing and changes nothing.
 func Suggest(ministries []catalog.Ministry, a Answers) []Suggestion {
 	var fitting, open []Suggestion
 	for _, m := range ministries {

@@ -1,5 +1,5 @@
-// Package scratch lends the buffers in which answers are made before their first byte goes out. A buffer that grows anew for each
-// answer leaves twice the answer behind for the collector.
+// Package scratch lends the buffers in which answers are made before their first byte goes out. A buffer that
+// grows anew for each answer leaves twice the answer behind for the collector.
 package scratch
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// What a buffer begins with, in bytes, and the most that is kept of one: a page of the quiz fits, and a rare long answer is not
-// kept for ever.
+// What a buffer begins with, in bytes, and the most that is kept of one: a page of the quiz fits, and a rare
+// long answer is not kept for ever.
 const (
 	begin = 32 << 10
 	keep  = 128 << 10

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A buffer comes empty, whatever its last user left in it; and one that a long answer has made large does not come back.
+// A buffer comes empty, whatever its last user left in it; and one that a long answer has made large does not
+// come back.
 func TestBuffersComeEmptyAndOfModestSize(t *testing.T) {
 	for range 100 {
 		b := Get()

@@ -33,8 +33,8 @@ func (h *health) set(err error, now time.Time) (news bool) {
 	return news
 }
 
-// do calls use with a connection, which it takes back whatever happens. While the database is away it returns ErrDown at once.
-// An error that may say that the database has gone away is looked into.
+// do calls use with a connection, which it takes back whatever happens. While the database is away it returns
+// ErrDown at once. An error that may say that the database has gone away is looked into.
 func (s *Store) do(ctx context.Context, limit time.Duration, use func(context.Context, *sql.Conn) error) error {
 	s.mu.Lock()
 	up := s.health.up
@@ -71,8 +71,9 @@ func (s *Store) try(ctx context.Context, limit time.Duration, use func(context.C
 	return use(ctx, conn)
 }
 
-// probe asks whether the database is there. That a connection is broken which was made before says little of those to come: a
-// server that was started again, or a failover, leaves all of them broken. So they are dropped, and a new one is asked.
+// probe asks whether the database is there. That a connection is broken which was made before says little of
+// those to come: a server that was started again, or a failover, leaves all of them broken. So they are
+// dropped, and a new one is asked.
 func (s *Store) probe(ctx context.Context, limit time.Duration) error {
 	err := s.try(ctx, limit, ping)
 	if err == nil || s.pool == nil || judge(err) != away {

@@ -15,8 +15,8 @@ import (
 
 const selectMinistry = `SELECT key, name, category, details, meets, place, commitment, contact, audience, active FROM ministries`
 
-// ActiveMinistries returns the ministries that may be suggested, by name. If the database cannot be read, these are those
-// of the last time, or the built-in ones; [Status] says which. The caller must not change them.
+// ActiveMinistries returns the ministries that may be suggested, by name. If the database cannot be read, these
+// are those of the last time, or the built-in ones; [Status] says which. The caller must not change them.
 func (s *Store) ActiveMinistries(ctx context.Context) ([]catalog.Ministry, error) {
 	ministries, err := s.ministries(ctx, selectMinistry+" WHERE active")
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {

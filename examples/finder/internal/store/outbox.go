@@ -29,9 +29,9 @@ func newOutbox(maxEntries int, maxBytes int64) outbox {
 
 func (o *outbox) len() int { return o.order.Len() }
 
-// passes reports whether r need not join those that wait. While the queue moves nobody does: if all who come joined it, those who come
-// fast enough would keep it full for ever. Only who has joined it before must again, so that the later answers are
-// written later.
+// passes reports whether r need not join those that wait. While the queue moves nobody does: if all who come
+// joined it, those who come fast enough would keep it full for ever. Only who has joined it before must again,
+// so that the later answers are written later.
 func (o *outbox) passes(r *record) bool {
 	_, waits := o.byID[r.id]
 	return o.len() == 0 || o.moves && !waits
@@ -78,7 +78,8 @@ func (o *outbox) remove(records []*record) {
 	}
 }
 
-// drainChunk is how many records are written in one transaction, which takes as many statements for all of them as for one.
+// drainChunk is how many records are written in one transaction, which takes as many statements for all of them
+// as for one.
 const drainChunk = 100
 
 // enqueue keeps r until Sweep writes it. If writing it has failed, who comes next need not try.

@@ -66,7 +66,8 @@ func TestOutboxAgainstASlice(t *testing.T) {
 	require.NotZero(t, refused)
 }
 
-// While the database takes what waits, only those join the queue who are in it. One that could not be written says that it takes nothing.
+// While the database takes what waits, only those join the queue who are in it. One that could not be written
+// says that it takes nothing.
 func TestWhoPassesTheQueue(t *testing.T) {
 	s := &Store{outbox: newOutbox(10, 10_000)}
 	waits, comes := &record{id: "waits"}, &record{id: "comes"}

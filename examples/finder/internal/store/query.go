@@ -73,9 +73,9 @@ func (s *Store) CountSubmissions(ctx context.Context, f Filter) (n int, err erro
 // eachPage is how many submissions EachSubmission holds at a time.
 const eachPage = 500
 
-// EachSubmission calls yield with each submission that passes the filter, the latest first, until yield returns an
-// error, which it returns. It reads page by page: however slow yield is, it keeps no connection waiting and little memory.
-// So it does not show one moment: what is stored meanwhile may be missing.
+// EachSubmission calls yield with each submission that passes the filter, the latest first, until yield returns
+// an error, which it returns. It reads page by page: however slow yield is, it keeps no connection waiting and
+// little memory. So it does not show one moment: what is stored meanwhile may be missing.
 func (s *Store) EachSubmission(ctx context.Context, f Filter, yield func(Submission) error) error {
 	where, args := f.where()
 	n := len(args)
@@ -187,7 +187,8 @@ func (s *Store) Analytics(ctx context.Context, from time.Time) (a Analytics, err
 	return a, err
 }
 
-// maxDays bounds the days without a submission that addDay adds: one with a date of long ago is no reason to add more.
+// maxDays bounds the days without a submission that addDay adds: one with a date of long ago is no reason to
+// add more.
 const maxDays = 3660
 
 // addDay adds a day that is later than those before it.

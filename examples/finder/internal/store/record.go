@@ -61,8 +61,8 @@ func (r *record) bytes() int64 {
 	return int64(n)
 }
 
-// A writing is the statements that write records. Rows come as one argument, a JSON array, so that many records take as
-// many statements as one, and a connection keeps these prepared instead of one for each number of rows.
+// A writing is the statements that write records. Rows come as one argument, a JSON array, so that many records
+// take as many statements as one, and a connection keeps these prepared instead of one for each number of rows.
 type writing struct{ submissions, choices string }
 
 var (
@@ -71,8 +71,8 @@ var (
 		value->>'question' AS question, value->>'value' AS value FROM json_each($1)) AS r`)
 )
 
-// newWriting returns the statements for a database that reads rows so. Neither looks anything up but by a unique key: a plan that
-// PostgreSQL has made for an empty table and kept is good for a large one.
+// newWriting returns the statements for a database that reads rows so. Neither looks anything up but by a
+// unique key: a plan that PostgreSQL has made for an empty table and kept is good for a large one.
 func newWriting(rows string) writing {
 	return writing{
 		// SQLite takes ON for that of a join if there is no WHERE.
@@ -107,8 +107,9 @@ func (s *Store) writing() *writing {
 	return &postgresWriting
 }
 
-// write writes the records, all with other IDs, in one transaction. Of those that are there already, earlier ones are replaced
-// and others stay: a statement that its client has given up may still run, after a later one of another connection.
+// write writes the records, all with other IDs, in one transaction. Of those that are there already, earlier
+// ones are replaced and others stay: a statement that its client has given up may still run, after a later one
+// of another connection.
 func (s *Store) write(ctx context.Context, conn *sql.Conn, records ...*record) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
@@ -130,7 +131,8 @@ func (s *Store) write(ctx context.Context, conn *sql.Conn, records ...*record) e
 	return tx.Commit()
 }
 
-// upsert writes the records without their choices. It returns those that were written, and the IDs of those that had others before.
+// upsert writes the records without their choices. It returns those that were written, and the IDs of those
+// that had others before.
 func (w *writing) upsert(ctx context.Context, tx *sql.Tx, records []*record) (written []*record, replaced []string, err error) {
 	rows := make([]submissionRow, len(records))
 	byID := make(map[string]*record, len(records))

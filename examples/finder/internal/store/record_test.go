@@ -71,8 +71,8 @@ func TestAnIDIsUTF8(t *testing.T) {
 	require.EqualError(t, err, `store: Submission.ID is "A\xff", want UTF-8`)
 }
 
-// A thousand that have waited take some fifty round trips to the database: a few for each transaction, whatever is in it. One that
-// the database will never take costs some more to be found, and holds up none of the others.
+// A thousand that have waited take some fifty round trips to the database: a few for each transaction, whatever
+// is in it. One that the database will never take costs some more to be found, and holds up none of the others.
 func TestAThousandThatWaitedTakeFewRoundTrips(t *testing.T) {
 	server, c := fragile(t), postgresql(t)
 	trips := countTrips(t, &c)
@@ -148,7 +148,8 @@ func countTrips(t *testing.T, c *store.Config) *atomic.Uint64 {
 	return &trips
 }
 
-// readMessages reads what a client of PostgreSQL says and counts after which messages it waits: Sync and Query (its manual, 54.7).
+// readMessages reads what a client of PostgreSQL says and counts after which messages it waits: Sync and Query
+// (its manual, 54.7).
 func readMessages(client io.Reader, trips *atomic.Uint64) error {
 	var header [5]byte
 	first := header[1:] // has no type

@@ -18,8 +18,9 @@ var migrations embed.FS
 
 // checkFirst is the check of Open. s.sweeping must be held.
 //
-// SQLite has no lock for whole migrations, and none for making the file. But each step is a transaction that begins with the
-// right to write, so an instance that comes second fails with the step as a whole, and finds it done when it looks again.
+// SQLite has no lock for whole migrations, and none for making the file. But each step is a transaction that
+// begins with the right to write, so an instance that comes second fails with the step as a whole, and finds it
+// done when it looks again.
 func (s *Store) checkFirst(ctx context.Context) error {
 	err := s.check(ctx, s.conf.ConnectTimeout)
 	for range 50 {

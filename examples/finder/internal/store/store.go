@@ -1,4 +1,5 @@
-// Package store keeps ministries and submissions in PostgreSQL, or in a file of SQLite. One set of queries serves both.
+// Package store keeps ministries and submissions in PostgreSQL, or in a file of SQLite. One set of queries
+// serves both.
 //
 // # Bounds
 //

@@ -83,8 +83,8 @@ func (s *Site) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 // maxRecommendations is how many ministries a submission may name: more than a parish has.
 const maxRecommendations = 200
 
-// A submission is the body of a request to keep one. It holds nothing about the visitor but the answers: other fields are
-// refused.
+// A submission is the body of a request to keep one. It holds nothing about the visitor but the answers: other
+// fields are refused.
 type submission struct {
 	Answers         quiz.Answers `json:"answers"`
 	Recommendations []string     `json:"recommendations"` // keys of ministries; null: those that fit the answers

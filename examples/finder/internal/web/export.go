@@ -10,8 +10,9 @@ import (
 	"github.com/ministryfinder/bounded/examples/finder/internal/store"
 )
 
-// exportSubmissions sends the submissions that pass the filter as a file of comma-separated values (RFC 4180), with words in
-// place of keys. It is sent as it is read, so it takes as little memory for a million submissions as for ten.
+// exportSubmissions sends the submissions that pass the filter as a file of comma-separated values (RFC 4180),
+// with words in place of keys. It is sent as it is read, so it takes as little memory for a million submissions
+// as for ten.
 func (s *Site) exportSubmissions(w http.ResponseWriter, r *http.Request) error {
 	filter, _, err := parseFilter(r.URL.Query())
 	if err != nil {

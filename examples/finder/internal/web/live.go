@@ -17,8 +17,8 @@ import (
 	"github.com/ministryfinder/bounded/examples/finder/internal/monitor"
 )
 
-// streamFor is how long a stream of events lasts; the browser then asks for the next. writeWithin is how long a reader
-// may take for one event.
+// streamFor is how long a stream of events lasts; the browser then asks for the next. writeWithin is how long a
+// reader may take for one event.
 const (
 	streamFor   = 15 * time.Minute
 	writeWithin = 10 * time.Second
@@ -34,11 +34,12 @@ func (s *Site) alerts(w http.ResponseWriter, _ *http.Request) {
 	monitor.WriteJSON(w, http.StatusOK, s.Monitor.Alerts())
 }
 
-// events sends what the dashboard shows, as server-sent events: "samples" with the last ones at first, then "sample" with each
-// that comes, and "report" with the HTML of the rest whenever that has changed.
+// events sends what the dashboard shows, as server-sent events: "samples" with the last ones at first, then
+// "sample" with each that comes, and "report" with the HTML of the rest whenever that has changed.
 //
-// It is not among the routes that are counted: that it lasts long does not mean that it is slow. It looks at the session
-// with each event, and is no use of it, so that nobody is kept signed in by a page that nobody looks at.
+// It is not among the routes that are counted: that it lasts long does not mean that it is slow. It looks at
+// the session with each event, and is no use of it, so that nobody is kept signed in by a page that nobody
+// looks at.
 func (s *Site) events(w http.ResponseWriter, r *http.Request) {
 	if !s.Auth.Holds(r) {
 		monitor.WriteJSON(w, http.StatusUnauthorized, apiError{Error: "sign in first"})

@@ -84,7 +84,8 @@ func brief(d time.Duration) string {
 	return s
 }
 
-// long returns d to the second, or to the hour if it is days, for whoever does not count milliseconds: 5s, 1h30m, 3d4h.
+// long returns d to the second, or to the hour if it is days, for whoever does not count milliseconds: 5s,
+// 1h30m, 3d4h.
 func long(d time.Duration) string {
 	if days := d / (24 * time.Hour); days > 0 {
 		return fmt.Sprintf("%dd%dh", days, d%(24*time.Hour)/time.Hour)
@@ -136,7 +137,8 @@ type view struct {
 	Data  any
 }
 
-// render answers with a page. It is made as a whole before the first byte goes out, so that an error is not half a page.
+// render answers with a page. It is made as a whole before the first byte goes out, so that an error is not
+// half a page.
 func (s *Site) render(w http.ResponseWriter, status int, name string, v view) error {
 	body := scratch.Get()
 	defer scratch.Put(body)

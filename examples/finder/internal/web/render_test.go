@@ -27,7 +27,8 @@ func (hung) ActiveMinistries(ctx context.Context) ([]catalog.Ministry, error) {
 	return nil, ctx.Err()
 }
 
-// Whoever goes away before the answer is no error of the service: none is counted, for which there would have to be a monitor, or logged.
+// Whoever goes away before the answer is no error of the service: none is counted, for which there would have
+// to be a monitor, or logged.
 func TestWhoGoesAwayIsNoError(t *testing.T) {
 	matcher, err := quiz.NewMatcher(hung{}, quiz.MatcherConfig{MaxEntries: 1, TTL: time.Minute, MinistryTTL: time.Minute})
 	require.NoError(t, err)

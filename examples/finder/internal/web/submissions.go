@@ -94,8 +94,8 @@ func pageAddress(given url.Values, number int) string {
 	return "/admin/submissions?" + values.Encode()
 }
 
-// parseFilter returns the filter that a form asks for, and what of the form it has used. It refuses days and answers that
-// there are none of with a [*catalog.Error].
+// parseFilter returns the filter that a form asks for, and what of the form it has used. It refuses days and
+// answers that there are none of with a [*catalog.Error].
 func parseFilter(form url.Values) (f store.Filter, given url.Values, err error) {
 	given = url.Values{}
 	take := func(name string) string {

@@ -38,8 +38,9 @@ func written(m prometheus.Metric) *dto.Metric {
 // A bucket of a histogram holds the observations above from, and not above to.
 type bucket struct{ from, to, count float64 }
 
-// nativeBuckets returns the buckets of positive observations of a native histogram. Bucket i reaches from base^(i-1) to
-// base^i; the spans say which ones there are, and the deltas by how much each has more than the one before.
+// nativeBuckets returns the buckets of positive observations of a native histogram. Bucket i reaches from
+// base^(i-1) to base^i; the spans say which ones there are, and the deltas by how much each has more than the
+// one before.
 func nativeBuckets(h *dto.Histogram) (buckets []bucket) {
 	base := math.Exp2(math.Exp2(-float64(h.GetSchema())))
 	at, deltas, count := 0, h.GetPositiveDelta(), 0.0

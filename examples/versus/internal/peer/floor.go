@@ -1,7 +1,7 @@
 package peer
 
-// Floor is a Go map that takes entries until it is full, and then is only read: without a lock, expiry, eviction or counts. It is
-// no cache, but says what a read costs at the least.
+// Floor is a Go map that takes entries until it is full, and then is only read: without a lock, expiry,
+// eviction or counts. It is no cache, but says what a read costs at the least.
 func Floor[K Key, V any]() Peer[K, V] {
 	return Peer[K, V]{Name: "map", Modes: ByEntries | ReadOnly, New: newPlainMap[K, V]}
 }

@@ -27,7 +27,8 @@ type Monitor struct {
 	New  func() (Service, error)
 }
 
-// Monitors returns what people monitor a service with, ours first: with 100 times of each endpoint, as it comes, and with 1,024.
+// Monitors returns what people monitor a service with, ours first: with 100 times of each endpoint, as it
+// comes, and with 1,024.
 func Monitors() []Monitor {
 	return []Monitor{
 		{Ours, func() (Service, error) { return newRecorder(metrics.RecorderConfig{}) }},
