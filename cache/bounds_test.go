@@ -207,6 +207,9 @@ func usable[K comparable](t *testing.T, key func(int) K) {
 
 // From the smallest bound to a large one and back, and the cache is as good as one that was made so.
 func TestResizeFromOneToManyAndBack(t *testing.T) {
+	if raceDetector {
+		t.Skip("one goroutine alone")
+	}
 	const many = 50_000
 	c := newCache(t, cache.Config[int, int]{MaxEntries: 1})
 	for round := range 2 {
