@@ -107,7 +107,7 @@ func (p Profile) String() string {
 // shows the heap as the last cycle of the collector left it: a caller that wants
 // the present one calls runtime.GC first. Of the reason, letters, digits
 // and dashes become part of the name, at most 32 of them. The profile is composed
-// in memory, of which that takes at most MaxBytes beside what pprof itself needs, and takes some
+// in memory, of which that takes three times what it is long at most, beside what pprof itself needs, and takes some
 // milliseconds; a file of it appears as a whole or not at all. Calls at the same time write one after the other.
 func (p *Profiles) Write(reason string) (Profile, error) {
 	p.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,14 +51,15 @@ func (l *logins) run(e *env) error {
 		}
 	}
 	m := e.meter(l.name(), len(guards)*(l.rounds+1))
-	few, many, ever := addresses(10<<24, 7919, l.addresses), addresses(10<<24, 7919, l.million), addresses(1<<30, 1, 1<<21)
-	again := slices.Clone(many) // in another order than they came in first
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+	few, all := clients(addresses(10<<24, 7919, l.addresses)), addresses(10<<24, 7919, l.million)
+	many, ever := clients(all), clients(addresses(1<<30, 1, 1<<21))
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	again := clients(all) // in another order than they came in first
 	loads := []struct {
 		name   string
 		config peer.GuardConfig
-		first  []netip.Addr // are known when the clock starts
-		from   []netip.Addr
+		first  []peer.Client // are known when the clock starts
+		from   []peer.Client
 	}{
 		{"refused", peer.GuardConfig{Failures: 5, Window: 15 * time.Minute, Day: true}, nil, few},
 		{"let in", peer.GuardConfig{Failures: 5, Window: letIn}, nil, few},
@@ -102,7 +102,7 @@ func (l *logins) run(e *env) error {
 	fmt.Fprintf(e.out, "ns of an attempt that fails, by processors: the time divided by the attempts of all. Refused: %s addresses in turn, 5 in 15 minutes, so that\n", humanize.Comma(int64(l.addresses)))
 	fmt.Fprintf(e.out, "all but the first of each are. Let in: the same, 5 in %v, so that most are. Flood: another address each time. A million: %s,\n", letIn, humanize.Comma(int64(l.million)))
 	fmt.Fprintf(e.out, "which are all known, let in, in another order than they came in at first, and in that. The others count requests in one call; bounded begins and ends an attempt, in one call or in two, and keeps networks and lock-outs.\n")
-	fmt.Fprintf(e.out, "Medians of %d rounds.\n\n", l.rounds)
+	fmt.Fprintf(e.out, "An address is a netip.Addr for bounded and x/time/rate and text for the others, which all have it before. Medians of %d rounds.\n\n", l.rounds)
 	speed.print(e.out)
 	fmt.Fprintf(e.out, "Guesses that one address gets of a password where 5 in a window are allowed (the window is %v here, 15 minutes in life): 4 in each of %d\n", l.window, l.windows)
 	fmt.Fprintf(e.out, "windows, a day; 5 at the end of a window and 5 in the next; 500 at the same time; 4, a flood of %s addresses, and 4 again:\n\n", humanize.Comma(int64(l.flood)))
@@ -121,15 +121,24 @@ func addresses(first, step uint32, n int) []netip.Addr {
 	return all
 }
 
-func (l *logins) speed(g peer.Guard, config peer.GuardConfig, procs int, first, from []netip.Addr) (float64, error) {
+// clients returns those of addresses, whose texts are in memory in the order in which they come.
+func clients(addrs []netip.Addr) []peer.Client {
+	all := make([]peer.Client, len(addrs))
+	for i, addr := range addrs {
+		all[i] = peer.NewClient(addr)
+	}
+	return all
+}
+
+func (l *logins) speed(g peer.Guard, config peer.GuardConfig, procs int, first, from []peer.Client) (float64, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	attempt, done, err := g.New(config)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	for _, addr := range first {
-		attempt(addr)
+	for _, client := range first {
+		attempt(client)
 	}
 	var group sync.WaitGroup
 	var ops atomic.Int64
@@ -154,8 +163,8 @@ func (l *logins) speed(g peer.Guard, config peer.GuardConfig, procs int, first, 
 
 // attack returns how many guesses each attack gets, and the memory that a flood leaves.
 func (l *logins) attack(g peer.Guard) (row []string, err error) {
-	victim := address(192<<24 | 2<<8 | 1)
-	guess := func(attempt func(netip.Addr) bool, n int) (in guesses) {
+	victim := peer.NewClient(address(192<<24 | 2<<8 | 1))
+	guess := func(attempt func(peer.Client) bool, n int) (in guesses) {
 		for range n {
 			if begin := time.Now(); attempt(victim) {
 				in = append(in, [2]time.Time{begin, time.Now()})
@@ -163,7 +172,7 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 		}
 		return in
 	}
-	with := func(window time.Duration, attack func(attempt func(netip.Addr) bool) string) {
+	with := func(window time.Duration, attack func(attempt func(peer.Client) bool) string) {
 		if err != nil {
 			return
 		}
@@ -175,7 +184,7 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 		defer done()
 		row = append(row, attack(attempt))
 	}
-	with(l.window, func(attempt func(netip.Addr) bool) string {
+	with(l.window, func(attempt func(peer.Client) bool) string {
 		in := 0
 		for range l.windows {
 			in += len(guess(attempt, 4))
@@ -183,7 +192,7 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 		}
 		return humanize.Comma(int64(in))
 	})
-	with(l.window, func(attempt func(netip.Addr) bool) string { // the best that any phase gives
+	with(l.window, func(attempt func(peer.Client) bool) string { // the best that any phase gives
 		most := 0
 		for phase := range 10 {
 			begin := time.Now()
@@ -197,7 +206,7 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 		}
 		return humanize.Comma(int64(most))
 	})
-	with(15*time.Minute, func(attempt func(netip.Addr) bool) string {
+	with(15*time.Minute, func(attempt func(peer.Client) bool) string {
 		var group sync.WaitGroup
 		var in atomic.Int64
 		for range 500 {
@@ -211,11 +220,11 @@ func (l *logins) attack(g peer.Guard) (row []string, err error) {
 		return humanize.Comma(in.Load())
 	})
 	var memory string
-	with(15*time.Minute, func(attempt func(netip.Addr) bool) string {
+	with(15*time.Minute, func(attempt func(peer.Client) bool) string {
 		before := heap()
 		in := len(guess(attempt, 4))
 		for n := range uint32(l.flood) {
-			attempt(address(1<<30 + n))
+			attempt(peer.NewClient(address(1<<30 + n)))
 		}
 		in += len(guess(attempt, 4))
 		memory = humanize.Bytes(uint64(max(heap()-before, 0)))

@@ -17,13 +17,22 @@ import (
 	"github.com/ministryfinder/bounded/ratelimit"
 )
 
-// A Guard decides whether an address may guess a password.
+// A Client is an address in both forms that guards take, made before the clock starts.
+type Client struct {
+	Addr netip.Addr
+	Text string
+}
+
+// NewClient returns the client of an address.
+func NewClient(addr netip.Addr) Client { return Client{addr, addr.String()} }
+
+// A Guard decides whether a client may guess a password.
 type Guard struct {
 	Name string
 
 	// New returns a function that lets an attempt in, which then fails, or refuses it; and one
 	// that ends the guard.
-	New func(GuardConfig) (attempt func(netip.Addr) bool, done func(), err error)
+	New func(GuardConfig) (attempt func(Client) bool, done func(), err error)
 }
 
 // A GuardConfig is what all guards are asked for, as far as they have it.
@@ -45,63 +54,63 @@ func ours(c GuardConfig) (*ratelimit.Tracker, error) {
 // Guards returns what people put before a sign-in.
 func Guards() []Guard {
 	return []Guard{
-		{Ours, func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{Ours, func(c GuardConfig) (func(Client) bool, func(), error) {
 			t, err := ours(c)
 			if err != nil {
 				return nil, nil, err
 			}
-			return func(addr netip.Addr) bool { return t.Fail(addr) == nil }, func() {}, nil
+			return func(client Client) bool { return t.Fail(client.Addr) == nil }, func() {}, nil
 		}},
-		{Ours + ", two calls", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{Ours + ", two calls", func(c GuardConfig) (func(Client) bool, func(), error) {
 			t, err := ours(c)
 			if err != nil {
 				return nil, nil, err
 			}
-			return func(addr netip.Addr) bool {
-				attempt, err := t.Begin(addr)
+			return func(client Client) bool {
+				attempt, err := t.Begin(client.Addr)
 				attempt.Fail()
 				return err == nil
 			}, func() {}, nil
 		}},
-		{"go-limiter", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{"go-limiter", func(c GuardConfig) (func(Client) bool, func(), error) {
 			s, err := memorystore.New(&memorystore.Config{Tokens: uint64(c.Failures), Interval: c.Window})
 			if err != nil {
 				return nil, nil, err
 			}
 			ctx := context.Background()
-			return func(addr netip.Addr) bool {
-				_, _, _, ok, err := s.Take(ctx, addr.String())
+			return func(client Client) bool {
+				_, _, _, ok, err := s.Take(ctx, client.Text)
 				return ok && err == nil
 			}, func() { _ = s.Close(ctx) }, nil
 		}},
-		{"httprate", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{"httprate", func(c GuardConfig) (func(Client) bool, func(), error) {
 			l := httprate.NewRateLimiter(c.Failures, c.Window)
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil)
 			var mu sync.Mutex // guards w
-			return func(addr netip.Addr) bool {
+			return func(client Client) bool {
 				mu.Lock()
 				defer mu.Unlock()
-				return !l.OnLimit(w, r, addr.String())
+				return !l.OnLimit(w, r, client.Text)
 			}, func() {}, nil
 		}},
-		{"ulule", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{"ulule", func(c GuardConfig) (func(Client) bool, func(), error) {
 			l := limiter.New(memory.NewStore(), limiter.Rate{Period: c.Window, Limit: int64(c.Failures)})
 			ctx := context.Background()
-			return func(addr netip.Addr) bool {
-				state, err := l.Get(ctx, addr.String())
+			return func(client Client) bool {
+				state, err := l.Get(ctx, client.Text)
 				return err == nil && !state.Reached
 			}, func() {}, nil
 		}},
-		{"x/time/rate in a map", func(c GuardConfig) (func(netip.Addr) bool, func(), error) {
+		{"x/time/rate in a map", func(c GuardConfig) (func(Client) bool, func(), error) {
 			var mu sync.Mutex
 			limiters := make(map[netip.Addr]*rate.Limiter)
-			return func(addr netip.Addr) bool {
+			return func(client Client) bool {
 				mu.Lock()
 				defer mu.Unlock()
-				l := limiters[addr]
+				l := limiters[client.Addr]
 				if l == nil {
 					l = rate.NewLimiter(rate.Every(c.Window/time.Duration(c.Failures)), c.Failures)
-					limiters[addr] = l
+					limiters[client.Addr] = l
 				}
 				return l.Allow()
 			}, func() {}, nil
