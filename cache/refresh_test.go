@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -227,43 +225,6 @@ func TestStaleIsForGetOrLoadAlone(t *testing.T) {
 	})
 }
 
-func TestSetAndDeleteEndAFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, NegativeTTL: time.Hour})
-		var s source
-		for name, end := range map[string]func(){
-			"delete": func() { c.Delete("a") },
-			"clear":  func() { c.Clear() },
-			"set":    func() { c.SetTTL("a", 1, time.Minute); time.Sleep(time.Minute) },
-		} {
-			s.failWith(errDown)
-			_, err := c.GetOrLoad(t.Context(), "a", s.load)
-			require.Equal(t, errDown, err)
-			s.failWith(nil)
-			_, err = c.GetOrLoad(t.Context(), "a", s.load)
-			require.Equal(t, errDown, err, "remembered")
-			end()
-			_, err = c.GetOrLoad(t.Context(), "a", s.load)
-			require.NoError(t, err, name)
-			c.Delete("a")
-		}
-		require.EqualValues(t, 3, c.Stats().NegativeHits)
-	})
-}
-
-// However many keys fail, what is remembered of them is bounded, and part of Bytes.
-func TestFailuresAreBounded(t *testing.T) {
-	c := newCache(t, cache.Config[int, int]{MaxEntries: 100, MaxBytes: 1 << 20, NegativeTTL: time.Hour})
-	empty := c.Bytes()
-	text := make([]byte, 4000)
-	for i := range 5000 {
-		_, err := c.GetOrLoad(t.Context(), i, func(context.Context, int) (int, error) { return 0, errors.New(string(text)) })
-		require.Error(t, err)
-		require.Equal(t, empty, c.Bytes())
-	}
-	require.Zero(t, c.Len())
-}
-
 func TestAtMostMaxLoads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, cache.Config[int, int]{MaxEntries: 100, MaxLoads: 3})
@@ -431,88 +392,6 @@ func TestGetOrLoadTTL(t *testing.T) {
 	})
 }
 
-func TestGetOrLoadMany(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Minute, StaleIfError: time.Hour})
-		c.Set("old", 3)
-		time.Sleep(2 * time.Minute)
-		c.Set("here", 1)
-		slow := newGate()
-		other := ask(t.Context(), c, "other", slow.load)
-		synctest.Wait()
-		var asked []string
-		errX := errors.New("x")
-		done := make(chan []cache.Result[int])
-		go func() {
-			done <- c.GetOrLoadMany(t.Context(), []string{"new", "here", "x", "other", "none", "new", "old"},
-				func(_ context.Context, keys []string) (map[string]int, error) {
-					asked = keys
-					time.Sleep(time.Second)
-					return map[string]int{"new": 2, "unasked": 9}, cache.KeyErrors[string]{"x": errX, "old": errX}
-				})
-		}()
-		synctest.Wait()
-		joined := ask(t.Context(), c, "new", func(context.Context, string) (int, error) { panic("a second load") })
-		time.Sleep(time.Second)
-		slow.give(4, nil)
-		require.Equal(t, []cache.Result[int]{
-			{Value: 2}, {Value: 1}, {Err: errX}, {Value: 4}, {Err: cache.ErrNotLoaded}, {Value: 2}, {Value: 3},
-		}, <-done)
-		require.Equal(t, []string{"new", "x", "none", "old"}, asked, "each once, in their order")
-		require.Equal(t, 2, (<-joined).v)
-		require.Equal(t, 4, (<-other).v)
-		_, ok := c.Get("unasked")
-		require.False(t, ok)
-		v, ok := c.Get("new")
-		require.True(t, ok)
-		require.Equal(t, 2, v)
-	})
-}
-
-// A loader may sort the keys that it gets, as one does that asks a database for them.
-func TestLoaderOfManyMaySortItsKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
-		load := func(_ context.Context, keys []int) (map[int]int, error) {
-			slices.Sort(keys)
-			return map[int]int{1: 10, 2: 20, 3: 30}, nil
-		}
-		want := []cache.Result[int]{{Value: 30}, {Value: 10}, {Value: 20}}
-		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load))
-		require.Equal(t, map[int]int{1: 10, 2: 20, 3: 30}, maps.Collect(c.All()))
-		c.Clear()
-		require.Equal(t, want, c.GetOrLoadMany(t.Context(), []int{3, 1, 2}, load), "a key is held by a load that is over")
-		synctest.Wait()
-		require.Zero(t, c.Stats().Loading)
-	})
-}
-
-func TestGetOrLoadManyFails(t *testing.T) {
-	c := newCache(t, cache.Config[int, int]{MaxEntries: 8})
-	for name, test := range map[string]struct {
-		load func(context.Context, []int) (map[int]int, error)
-		want error
-	}{
-		"error":  {func(context.Context, []int) (map[int]int, error) { return nil, errDown }, errDown},
-		"goexit": {func(context.Context, []int) (map[int]int, error) { runtime.Goexit(); return nil, nil }, cache.ErrLoaderExited},
-	} {
-		for i, r := range c.GetOrLoadMany(t.Context(), []int{1, 2}, test.load) {
-			require.Equal(t, test.want, r.Err, "%s, %d", name, i)
-		}
-	}
-	require.PanicsWithError(t, errDown.Error(), func() {
-		defer func() { panic(recover().(*cache.LoadPanic).Value) }()
-		c.GetOrLoadMany(t.Context(), []int{1, 2}, func(context.Context, []int) (map[int]int, error) { panic(errDown) })
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, r := range c.GetOrLoadMany(ctx, []int{1, 2}, nil) {
-		require.ErrorIs(t, r.Err, context.Canceled)
-	}
-	require.Empty(t, c.GetOrLoadMany(ctx, nil, nil))
-	require.Zero(t, c.Stats().Waiting)
-}
-
 func TestMemo(t *testing.T) {
 	c := newCache(t, cache.Config[string, int]{MaxEntries: 8})
 	calls := 0
@@ -631,53 +510,6 @@ func TestAHerdLoadsOnce(t *testing.T) {
 	require.EqualValues(t, 1, calls.Load())
 }
 
-// The longest Backoff there is does not overflow.
-func TestEndlessBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Backoff: math.MaxInt64})
-		calls := 0
-		for range 10 {
-			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { calls++; return 0, errDown })
-			require.ErrorIs(t, err, errDown)
-			time.Sleep(24 * time.Hour)
-		}
-		require.Equal(t, 1, calls)
-	})
-}
-
-// What is remembered of failures is bounded with its keys, which whoever asks may choose.
-func TestFailuresOfLongKeysAreBounded(t *testing.T) {
-	type pair struct{ a, b string }
-	size := func(pair, int) int64 { return 0 }
-	failuresWithin(t, 64<<10, cache.Config[string, int]{}, func(text string) string { return text })
-	failuresWithin(t, 64<<10, cache.Config[any, int]{}, func(text string) any { return pair{"", text} })
-	failuresWithin(t, 64<<10, cache.Config[pair, int]{Size: size}, func(text string) pair { return pair{text, ""} })
-	failuresWithin(t, 64<<10, cache.Config[[2]string, int]{Size: func([2]string, int) int64 { return 0 }}, func(text string) [2]string { return [2]string{1: text} })
-	// What a pointer points to others may change, and it is not looked at where Size is given.
-	type wide [10_000]byte
-	failuresWithin(t, 1<<20, cache.Config[*wide, int]{Size: func(*wide, int) int64 { return 0 }}, func(string) *wide { return new(wide) })
-}
-
-func failuresWithin[K comparable](t *testing.T, bound int, config cache.Config[K, int], key func(string) K) {
-	config.MaxBytes, config.NegativeTTL = 1<<20, time.Hour
-	c := newCache(t, config)
-	const n, length = 200, 2000
-	keys := make([]K, n)
-	for i := range keys {
-		keys[i] = key(fmt.Sprintf("%*d", length, i))
-		_, err := c.GetOrLoad(t.Context(), keys[i], func(context.Context, K) (int, error) { return 0, errDown })
-		require.Error(t, err)
-	}
-	remembered := 0
-	for _, k := range keys {
-		if _, err := c.GetOrLoad(t.Context(), k, func(context.Context, K) (int, error) { return 1, nil }); err != nil {
-			remembered++
-		}
-	}
-	require.Greater(t, remembered, 20)
-	require.LessOrEqual(t, remembered*length, bound)
-}
-
 // What GetOrLoad would yet return though it has expired, DeleteFunc is shown, and takes away.
 func TestDeleteFuncEndsWhatIsStale(t *testing.T) {
 	for name, config := range map[string]cache.Config[string, int]{
@@ -702,26 +534,6 @@ func TestDeleteFuncEndsWhatIsStale(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Who asks for many keys gets nothing stale, but for errors: it is no hit.
-func TestLoadOfManyCountsTheStaleAsMissing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, TTL: time.Minute, StaleFor: time.Hour})
-		c.Set("a", 1)
-		time.Sleep(2 * time.Minute)
-		fail := error(nil)
-		load := func(context.Context, []string) (map[string]int, error) { return map[string]int{"b": 2}, fail }
-		fail = errDown
-		require.Equal(t, []cache.Result[int]{{Value: 1}}, c.GetOrLoadMany(t.Context(), []string{"a"}, load))
-		st := c.Stats()
-		require.Equal(t, []uint64{0, 1, 0, 1}, []uint64{st.Hits, st.Misses, st.StaleHits, st.StaleOnError})
-		fail = nil
-		c.GetOrLoadMany(t.Context(), []string{"a", "b"}, load)
-		c.GetOrLoadMany(t.Context(), []string{"b"}, load)
-		st = c.Stats()
-		require.Equal(t, []uint64{1, 3, 0}, []uint64{st.Hits, st.Misses, st.StaleHits})
-	})
 }
 
 // The largest TTL less the smallest fraction of it is no end of all ends.
@@ -781,78 +593,5 @@ func TestWhoWaitsForARefreshIsNotCutShort(t *testing.T) {
 			synctest.Wait()
 			require.Zero(t, c.Stats().Waiting+c.Stats().Loading)
 		})
-	}
-}
-
-// A back-off doubles six times, and no more.
-func TestLongestBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, Backoff: time.Second})
-		calls := 0
-		ask := func() {
-			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { calls++; return 0, errDown })
-			require.ErrorIs(t, err, errDown)
-		}
-		for n := range 10 {
-			ask()
-			require.Equal(t, n+1, calls)
-			wait := time.Second << min(n, 6)
-			time.Sleep(wait - time.Millisecond)
-			ask()
-			require.Equal(t, n+1, calls)
-			time.Sleep(time.Millisecond)
-		}
-	})
-}
-
-// A panic says nothing about the key: NegativeTTL does not remember it, nor that a loader has exited.
-func TestPanicsAreNotRemembered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[string, int]{MaxEntries: 8, NegativeTTL: time.Hour})
-		for _, end := range []func(){func() { panic(errDown) }, runtime.Goexit} {
-			<-ask(t.Context(), c, "a", func(context.Context, string) (int, error) { end(); return 0, nil })
-			v, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 1, nil })
-			require.NoError(t, err)
-			require.Equal(t, 1, v)
-			c.Delete("a")
-		}
-	})
-}
-
-// Those keys of many whose refreshes were cut short are loaded together, in their order.
-func TestManyWaitForRefreshesThatAreCutShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, cache.Config[int, int]{MaxEntries: 50, TTL: time.Minute, StaleFor: time.Minute, RefreshTimeout: 10 * time.Second})
-		var keys []int
-		for key := range 20 {
-			keys = append(keys, key)
-			c.Set(key, key)
-		}
-		time.Sleep(2*time.Minute - time.Second)
-		for _, key := range keys {
-			_, err := c.GetOrLoad(t.Context(), key, func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
-			require.NoError(t, err)
-		}
-		time.Sleep(2 * time.Second)
-		var asked []int
-		results := c.GetOrLoadMany(t.Context(), keys, func(_ context.Context, keys []int) (map[int]int, error) {
-			asked = append(asked, keys...)
-			return map[int]int{7: 70}, nil
-		})
-		require.Equal(t, keys, asked)
-		require.Equal(t, cache.Result[int]{Value: 70}, results[7])
-		require.Equal(t, cache.Result[int]{Err: cache.ErrNotLoaded}, results[8])
-	})
-}
-
-// The smallest bounds have room for what is remembered of failures.
-func TestFailuresOfASmallCache(t *testing.T) {
-	for _, groups := range []bool{false, true} {
-		c := newCache(t, cache.Config[string, int]{MaxBytes: 128 << 10, NegativeTTL: time.Hour, Groups: groups})
-		for range 2 {
-			_, err := c.GetOrLoad(t.Context(), "a", func(context.Context, string) (int, error) { return 0, errDown })
-			require.ErrorIs(t, err, errDown)
-		}
-		require.EqualValues(t, 1, c.Stats().NegativeHits)
 	}
 }
