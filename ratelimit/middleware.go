@@ -202,10 +202,11 @@ func (w *statusRecorder) Write(b []byte) (int, error) {
 
 // FlushError is for http.ResponseController: what is flushed without a status is sent with 200.
 func (w *statusRecorder) FlushError() error {
-	if w.status == 0 {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.status == 0 && !errors.Is(err, http.ErrNotSupported) { // as in http.TimeoutHandler: then nothing is sent
 		w.status = http.StatusOK
 	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	return err
 }
 
 // Hijack is for who asks for it by itself or by http.ResponseController.

@@ -260,6 +260,18 @@ func TestMiddlewareTellsTheStatusThatWasSent(t *testing.T) {
 	}
 }
 
+// A writer that cannot flush, as that of http.TimeoutHandler, has sent no status then.
+func TestMiddlewareTakesNoFlushThatFailedForSuccess(t *testing.T) {
+	tracker := newTracker(t, ratelimit.Config{})
+	h := http.TimeoutHandler(tracker.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.ErrorIs(t, http.NewResponseController(w).Flush(), http.ErrNotSupported)
+		w.WriteHeader(http.StatusUnauthorized)
+	}), ratelimit.MiddlewareConfig{}), time.Hour, "")
+	require.Equal(t, http.StatusUnauthorized, post(h, "192.0.2.1:1", "/").Code)
+	require.EqualValues(t, 1, tracker.Stats().Failed)
+	require.Zero(t, tracker.Stats().Succeeded)
+}
+
 // Who takes the connection over by the handler says with that nothing of a password.
 func TestMiddlewareTakesAnotherProtocolForUndecided(t *testing.T) {
 	tracker := newTracker(t, ratelimit.Config{})
