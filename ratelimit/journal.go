@@ -29,6 +29,7 @@ type Journal struct {
 	file     *os.File // nil: closed
 	size     int64    // of the file, without what is left of a record that could not be written to its end
 	ahead    int64    // the wall clock's lead when the file was saved: see clock.lead
+	again    int64    // before that write saves no file: see saveAgain
 	appended int
 	buffer   [transitionSize]byte
 }
@@ -93,7 +94,7 @@ func (j *Journal) Save() error {
 func (j *Journal) begin(old []transition) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.replace(old)
+	return j.replace(old, j.step())
 }
 
 // save is Save for who holds j.mu.
@@ -113,7 +114,7 @@ func (j *Journal) save() error {
 	for i := range old {
 		old[i].setBack(-step)
 	}
-	return j.replace(old)
+	return j.replace(old, step)
 }
 
 // step returns by how much the wall clock was set forward since the file was saved, by which all that is in it
@@ -127,15 +128,17 @@ func (j *Journal) step() int64 {
 // leap second, are not worth a file.
 const longStep = int64(time.Minute)
 
-// replace writes a new file for the old one, of which old are the records. j.mu must be held: so
-// what happens from here on is appended to the new file.
-func (j *Journal) replace(old []transition) (err error) {
-	j.appended = 0 // if this fails, it is tried again after as many
+// saveAgain is for how long write saves no file after it could not: that reads all of it, while all who are
+// locked out wait.
+const saveAgain = int64(time.Minute)
+
+// replace writes a new file for the old one, of which old are the records, dated anew after such a step.
+// j.mu must be held: so what happens from here on is appended to the new file.
+func (j *Journal) replace(old []transition, step int64) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(j.name), filepath.Base(j.name)+".*")
 	if err != nil {
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
-	ahead := j.ahead + j.step()
 	records := j.tracker.snapshot(old)
 	b := []byte(journalMagic)
 	for i := range records {
@@ -155,7 +158,7 @@ func (j *Journal) replace(old []transition) (err error) {
 		os.Remove(file.Name())
 		return fmt.Errorf("ratelimit: cannot save the journal: %w", err)
 	}
-	j.ahead = ahead
+	j.ahead, j.appended = j.ahead+step, 0
 	return nil
 }
 
@@ -209,8 +212,12 @@ func (j *Journal) write(r transition) {
 	}
 	t := j.tracker
 	var err error
-	if j.appended++; j.appended > 4*t.shared.rule.addresses+1000 || j.step() > longStep {
-		err = j.save()
+	j.appended++
+	due := j.appended > 4*t.shared.rule.addresses+1000 || j.step() > longStep
+	if now := t.now(); due && now >= j.again {
+		if err = j.save(); err != nil {
+			j.again = now + saveAgain
+		}
 	}
 	if _, failed := j.file.WriteAt(r.append(j.buffer[:0]), j.size); failed == nil {
 		j.size += transitionSize

@@ -394,3 +394,29 @@ func TestASecondJournalIsNotPutAside(t *testing.T) {
 	require.ErrorIs(t, err, ratelimit.ErrCorrupt)
 	openJournal(t, tracker, filepath.Join(dir, "attempts"))
 }
+
+// A lock-out that finds the journal in need of a new file, which cannot be made, leaves that alone for a minute: to
+// try takes as long as to read all of it.
+func TestAJournalThatCannotBeSavedIsLeftAloneForAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "attempts")
+		tracker := newTracker(t, ratelimit.Config{MaxAddresses: 10})
+		openJournal(t, tracker, name)
+		require.NoError(t, os.WriteFile(name, []byte("who wrote this"), 0o600))
+		for range 4*10 + 1000 + 100 {
+			require.NoError(t, tracker.LockNow(alice, time.Hour))
+		}
+		require.EqualValues(t, 1, tracker.Stats().JournalErrors)
+		time.Sleep(time.Minute)
+		require.NoError(t, tracker.LockNow(alice, time.Hour))
+		require.NoError(t, tracker.LockNow(alice, time.Hour))
+		require.EqualValues(t, 2, tracker.Stats().JournalErrors)
+		require.NoError(t, os.Remove(name))
+		time.Sleep(time.Minute)
+		require.NoError(t, tracker.LockNow(alice, time.Hour))
+		require.EqualValues(t, 2, tracker.Stats().JournalErrors)
+		restarted := newTracker(t, ratelimit.Config{})
+		openJournal(t, restarted, name)
+		requireLocked(t, restarted.Check(alice), time.Hour)
+	})
+}
