@@ -50,6 +50,30 @@ func TestSnapshotKeepsReads(t *testing.T) {
 	}
 }
 
+// A snapshot gives no old value the life of the one that is just taking its place.
+func TestSnapshotOfAValueThatIsBeingReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := Config[int, int]{MaxEntries: 8, Idle: time.Hour}
+		c, d := build(t, config), build(t, config)
+		c.SetTTL(1, 1, 2*time.Hour)
+		b := c.engine.root.Load().shards[0].slab.Load()
+		require.True(t, b.slots[0].take(b.slots[0].head.Load()))
+		b.hard[0].Store(never) // as of a value that lives for ever, before that has its deadline
+		var snapshot bytes.Buffer
+		_, err := c.WriteTo(&snapshot)
+		require.NoError(t, err)
+		_, err = d.ReadFrom(&snapshot)
+		require.NoError(t, err)
+		_, ok := d.Get(1)
+		require.True(t, ok)
+		for range 4 {
+			time.Sleep(30 * time.Minute)
+			_, ok = d.Get(1)
+		}
+		require.False(t, ok)
+	})
+}
+
 // Another value counts as an access as well: what is written again and again stays.
 func TestReplacementCountsAsAccess(t *testing.T) {
 	c := build(t, Config[int, int]{MaxEntries: 8})

@@ -91,7 +91,8 @@ func (c *Cache[K, V]) appendEntry(b *blockWriter, key K, val V, f *found[K, V], 
 	hard := deadline
 	if c.engine.idle != 0 {
 		hits |= mayIdle
-		if d := f.slab.hard[f.at].Load(); f.slot().head.Load() == f.head { // else it may be that of another value
+		d := f.slab.hard[f.at].Load()
+		if f.head&stateMask == stateLive && f.slot().head.Load() == f.head { // else it may be that of another value
 			hard = d
 		}
 	}
