@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,10 +17,12 @@ import (
 	"github.com/ministryfinder/bounded/cache"
 )
 
-// register is what a cache in front of a source must look like to those who read through GetOrLoad, if whoever
-// writes to the source then tells the cache: one register for each key, as if there were no cache. A load that began
-// before a write may return to those who waited for it meanwhile, but to nobody who asked after the write.
-var register = porcupine.Model{
+// behind is what a source behind a cache must look like to those who read through GetOrLoad, if whoever writes to
+// it then tells the cache: for each key the values that may be read, the oldest first. To write adds one, and to
+// have told it takes away those before it. In between each may be read, in any order: a load that was superseded
+// returns what it found to those who waited for it, and that may be newer than what the cache has. A load that
+// began before a write may return to those who waited for it meanwhile, but to nobody who asked after it was told.
+var behind = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		byKey := make(map[int][]porcupine.Operation)
 		for _, o := range history {
@@ -32,12 +35,19 @@ var register = porcupine.Model{
 		}
 		return parts
 	},
-	Init: func() any { return 0 },
+	Init: func() any { return " 0 " },
 	Step: func(state, input, output any) (bool, any) {
-		if in := input.(call); in.op == set {
-			return true, in.value
+		values, in := state.(string), input.(call)
+		switch in.op {
+		case set:
+			return true, values + fmt.Sprintf("%d ", in.value)
+		case del:
+			if at := strings.Index(values, fmt.Sprintf(" %d ", in.value)); at > 0 { // and else one that came later was told before
+				values = values[at:]
+			}
+			return true, values
 		}
-		return output.(answer).value == state.(int), state
+		return strings.Contains(values, fmt.Sprintf(" %d ", output.(answer).value)), values
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %+v", input, output) },
 }
@@ -73,17 +83,23 @@ func (b *backed) record(seed uint64) []porcupine.Operation {
 			for i := range calls {
 				in, out := call{op: get, key: r.IntN(len(b.source)), value: id*calls + i + 1}, answer{}
 				begin := time.Since(base)
+				done := func() {
+					end := time.Since(base)
+					mu.Lock()
+					history = append(history, porcupine.Operation{ClientId: id, Input: in, Output: out, Call: int64(begin), Return: int64(end)})
+					mu.Unlock()
+					begin = max(end+1, time.Since(base))
+				}
 				if r.IntN(4) == 0 {
 					in.op = set
 					b.source[in.key].Store(int64(in.value))
+					done()
+					in.op = del
 					b.tell(b, in.key)
 				} else {
 					out.value, _ = b.reader.GetOrLoad(context.Background(), in.key, b.load)
 				}
-				end := time.Since(base)
-				mu.Lock()
-				history = append(history, porcupine.Operation{ClientId: id, Input: in, Output: out, Call: int64(begin), Return: int64(end)})
-				mu.Unlock()
+				done()
 			}
 		})
 	}
@@ -91,7 +107,7 @@ func (b *backed) record(seed uint64) []porcupine.Operation {
 	return history
 }
 
-// linearizable records histories and returns whether all of them are those of registers.
+// linearizable records histories and returns whether all of them are those of a source.
 func linearizable(t *testing.T, config cache.Config[int, int], tell func(*backed, int)) bool {
 	overlaps := 0
 	for seed := uint64(0); seed < 100 || seed < 3000 && overlaps < 100; seed++ {
@@ -102,7 +118,7 @@ func linearizable(t *testing.T, config cache.Config[int, int], tell func(*backed
 			b.reader = c.Group("source")
 		}
 		history := b.record(seed)
-		if porcupine.CheckOperationsTimeout(register, history, 10*time.Second) != porcupine.Ok {
+		if porcupine.CheckOperationsTimeout(behind, history, 10*time.Second) != porcupine.Ok {
 			return false
 		}
 		overlaps += overlapping(history)
