@@ -88,17 +88,23 @@ func TestTheGuardGoesByTheEnvironment(t *testing.T) {
 	require.Greater(t, wait, 200, "some of it may have passed")
 }
 
+// guessOf returns the request of a client, behind a proxy, that guesses the office's password.
+func guessOf(t *testing.T, v *visitor, client string) *http.Request {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, v.base+"/admin/sign-in", strings.NewReader(url.Values{"user": {"admin"}, "password": {"a guess"}}.Encode()))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("X-Forwarded-For", client)
+	return request
+}
+
 // A /56 is denied what its addresses have not used up themselves.
 func TestNetworksGoByTheEnvironment(t *testing.T) {
 	t.Setenv("LOGIN_NETWORK_56", "2")
 	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 	v := start(t)
 	for n, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, http.StatusTooManyRequests} {
-		request, err := http.NewRequest(http.MethodPost, v.base+"/admin/sign-in", strings.NewReader(url.Values{"user": {"admin"}, "password": {"a guess"}}.Encode()))
-		require.NoError(t, err)
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		request.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8:0:%d::1", n)) // a /64 each
-		response, err := v.Do(request)
+		response, err := v.Do(guessOf(t, v, fmt.Sprintf("2001:db8:0:%d::1", n))) // a /64 each
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, want, response.StatusCode, "%d", n)
@@ -111,11 +117,7 @@ func TestStrangersAreNotBlamedForOthers(t *testing.T) {
 	t.Setenv("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 	v := start(t)
 	for n, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, http.StatusTooManyRequests} {
-		request, err := http.NewRequest(http.MethodPost, v.base+"/admin/sign-in", strings.NewReader(url.Values{"user": {"admin"}, "password": {"a guess"}}.Encode()))
-		require.NoError(t, err)
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		request.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.%d.1", n))
-		response, body := v.read(v.Do(request))
+		response, body := v.read(v.Do(guessOf(t, v, fmt.Sprintf("198.51.%d.1", n))))
 		require.Equal(t, want, response.StatusCode, "%d", n)
 		if want == http.StatusTooManyRequests {
 			require.Contains(t, body, "Too many wrong passwords.")
